@@ -1,0 +1,165 @@
+/**
+The seam between TypeScript and C++: token ids and typed arrays, never text, weights or gradients.
+`native/core/types.h` holds the same shapes. Stages know this interface, not `NativePolicy`.
+*/
+
+/** n sequences end to end: sequence i is `ids.subarray(offsets[i], offsets[i + 1])`. */
+export interface RaggedIds {
+  readonly ids: Int32Array;
+  /** [n+1] from 0, rising. */
+  readonly offsets: Int32Array;
+}
+
+/** stop: a stop id; length: `maxNewTokens`; context: the model's positions are used up. */
+export type FinishReason = 'stop' | 'length' | 'context';
+
+export interface GenerateRequest {
+  /** P prompts, none empty. Equal prompts are computed once. */
+  readonly prompts: RaggedIds;
+  readonly samplesPerPrompt: number;
+  /** [P·samplesPerPrompt] one random stream per completion (`src/random.ts`): its draws depend on nothing else. */
+  readonly streams: BigUint64Array;
+  readonly maxNewTokens: number;
+  /** 0 takes the most likely token. */
+  readonly temperature: number;
+  readonly stopIds: readonly number[];
+  /** Completions decoded side by side; chosen by the core when left out. */
+  readonly maxSlots?: number;
+  readonly signal?: AbortSignal;
+  /** Each token as it comes. */
+  readonly onToken?: (index: number, id: number) => void;
+}
+
+export interface Completion {
+  /** prompt · samplesPerPrompt + sample. */
+  readonly index: number;
+  /** The stop id included. */
+  readonly ids: Int32Array;
+  /** [ids] nats, of the temperature-scaled, untruncated distribution (temperature 1 where greedy). */
+  readonly logprobs: Float32Array;
+  readonly finishReason: FinishReason;
+}
+
+export interface GenerateCounters {
+  /** Each unique prompt once. */
+  readonly prefillTokens: number;
+  readonly decodeSteps: number;
+  readonly decodeTokens: number;
+  readonly slots: number;
+  readonly peakBytes: number;
+  readonly seconds: number;
+}
+
+/** Completions as they end; `counters` settles after the last one (or rejects with what ended the work). */
+export interface Generation extends AsyncIterable<Completion> {
+  readonly counters: Promise<GenerateCounters>;
+}
+
+export interface ScoreRequest {
+  readonly sequences: RaggedIds;
+  /** [ids] 1: wanted. A sequence's first token has no log-prob: 0 there. */
+  readonly mask: Uint8Array;
+  readonly temperature?: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface ScoreResult {
+  /** [ids] nats, 0 where the mask is 0. */
+  readonly logprobs: Float32Array;
+  /** [ids] nats. */
+  readonly entropies: Float32Array;
+  readonly peakBytes: number;
+}
+
+export interface TrainingBatch {
+  /** Each prompt once, however many completions it has. An empty sequence is allowed (then the first completion token is context only). */
+  readonly prompts: RaggedIds;
+  readonly completions: RaggedIds & {
+    /** [B] */
+    readonly promptIndex: Int32Array;
+    /** [ids] 1: trained. */
+    readonly mask: Uint8Array;
+    /** [ids] nats; ignored by `nll`. */
+    readonly samplerLogprobs: Float32Array;
+  };
+  /** [B] calibrated rewards; ignored by `nll`. */
+  readonly rewards: Float64Array;
+  /** [B] equal numbers form a group; not the same as promptIndex; ignored by `nll`. */
+  readonly groupIndex: Int32Array;
+  /** [B] added after normalisation. */
+  readonly extraAdvantage: Float64Array;
+  /** [B] index into stageWeights; each stage is normalised by its own token count. */
+  readonly stage: Uint8Array;
+  readonly stageWeights: Float64Array;
+}
+
+export interface OptimizerOptions {
+  readonly learningRate: number;
+  /** The learning rate rises linearly over the optimiser's first steps. */
+  readonly warmupSteps?: number;
+  readonly beta1?: number;
+  readonly beta2?: number;
+  readonly epsilon?: number;
+  /** Matrices only. */
+  readonly weightDecay?: number;
+  /** 0: no clipping. */
+  readonly maxGradNorm?: number;
+}
+
+export interface UpdateOptions extends OptimizerOptions {
+  /** `dapo`: clipped surrogate, mean over all trained tokens of a stage (arXiv 2503.14476). `nll`: negative log-likelihood. */
+  readonly loss: 'dapo' | 'nll';
+  readonly temperature?: number;
+  readonly epsilonLow?: number;
+  readonly epsilonHigh?: number;
+  readonly microBatchTokens?: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface UpdateResult {
+  readonly loss: number;
+  readonly entropy: number;
+  readonly gradNorm: number;
+  readonly learningRate: number;
+  readonly ratioMean: number;
+  readonly ratioMax: number;
+  readonly ratioClippedFraction: number;
+  readonly samplerKl: number;
+  readonly samplerMaxAbsDiff: number;
+  /** A gradient was not finite: weights and optimiser are as before. */
+  readonly skipped: boolean;
+  readonly step: number;
+  readonly skippedSteps: number;
+  readonly trainedTokens: number;
+  readonly forwardTokens: number;
+  readonly microBatches: number;
+  readonly zeroSpreadGroups: number;
+  readonly groups: number;
+  readonly peakBytes: number;
+  readonly seconds: number;
+  /** [B] before extraAdvantage. */
+  readonly advantages: Float64Array;
+}
+
+export interface PolicyInfo {
+  readonly modelType: string;
+  readonly vocabSize: number;
+  readonly contextLength: number;
+  readonly parameters: number;
+  readonly eosIds: readonly number[];
+  readonly dtype: string;
+  readonly device: string;
+  /** Optimiser steps taken. */
+  readonly step: number;
+}
+
+/** A model with its optimiser: samples, scores, learns. Calls keep their order. Every rejection is an `IlrError`. */
+export interface Policy {
+  info(): PolicyInfo;
+  generate(request: GenerateRequest): Generation;
+  logprobs(request: ScoreRequest): Promise<ScoreResult>;
+  update(batch: TrainingBatch, options: UpdateOptions): Promise<UpdateResult>;
+  /** Writes config.json and model.safetensors, and optimizer.safetensors with `optimizer: true`, into an existing folder; each file is synced. */
+  save(folder: string, options?: {readonly optimizer?: boolean}): Promise<void>;
+  dispose(): Promise<void>;
+}
