@@ -11,6 +11,9 @@ export type Purpose =
   | 'warm-start'
   | 'data'
   | 'order'
+  | 'peers'
+  | 'strategy'
+  | 'minibatch'
   | 'bootstrap'
   | 'init';
 

@@ -1,4 +1,5 @@
-import type {Completion, Policy} from './policy.js';
+import type {RunConfig} from './config.js';
+import type {Completion, FinishReason, Policy} from './policy.js';
 
 /** What is asked. `answer` is the gold answer; `level` (1 = easiest) is known for some sets and never shown to a model. */
 export interface Question {
@@ -75,4 +76,156 @@ export interface Group {
   readonly promptIds: Int32Array;
   readonly rollouts: readonly Rollout[];
   readonly dialogue?: Dialogue;
+}
+
+/** A group as it was sampled, before it is graded. */
+export interface UngradedGroup extends Omit<Group, 'rollouts'> {
+  /** [G] */
+  readonly completions: readonly Completion[];
+  /** [G] decoded without special tokens. */
+  readonly texts: readonly string[];
+}
+
+export interface RewardInput {
+  readonly question: Question;
+  readonly text: string;
+  readonly completion: {readonly finishReason: FinishReason; readonly ids: Int32Array};
+}
+
+/** `reward` is given by the run's configuration (`correct`, `wellFormed`, `none`) when left out. */
+export interface Grade {
+  readonly isCorrect: boolean;
+  readonly isWellFormed: boolean;
+  readonly reward?: number;
+}
+
+/**
+Grades one completion; `null`: cannot be graded, and is not trained on. What it throws marks the rollout as failed.
+`accepts` says at load whether a question's gold answer can be graded at all.
+*/
+export interface RewardFunction {
+  (input: RewardInput): Grade | null | Promise<Grade | null>;
+  accepts?(question: Question): boolean;
+}
+
+/**
+One step's figures; the keys are paths (`<agent>/accuracy/solo`), documented in `docs/paper.md`. Every value but `seconds` and
+`tokensPerSecond` depends on the seed alone, so that a resumed run can be compared bit for bit. Line 0 comes before training.
+*/
+export interface StepMetrics {
+  readonly step: number;
+  readonly [path: string]: number;
+}
+
+/** D_q of every training question, by id, in (0, 1); 1 is hardest. */
+export interface DifficultyTable {
+  readonly estimator: RunConfig['difficulty']['estimator'];
+  readonly difficulties: Readonly<Record<string, number>>;
+  /** Share of the rankings that parsed; 1 for the other estimators. */
+  readonly parseRate: number;
+  /** Spearman correlation with `level`, where every question has one. */
+  readonly levelCorrelation?: number;
+}
+
+/** Solo results of one agent, by question, so that two evaluations can be compared in pairs. */
+export interface SoloEvaluation {
+  readonly agent: string;
+  readonly questionIds: readonly string[];
+  /** [questions] 1 where the greedy answer is correct. */
+  readonly greedy: readonly number[];
+  /** [questions] share of the sampled answers that are correct; empty when none were sampled. */
+  readonly sampled: readonly number[];
+  /** Share of greedy answers that are well-formed. */
+  readonly wellFormed: number;
+}
+
+/** All that the loop knows beside the agents' weights and optimisers: plain JSON. With them, the run goes on bit for bit. */
+export interface TrainerState {
+  readonly version: 1;
+  /** Finished steps. */
+  readonly step: number;
+  readonly seed: number;
+  readonly method: RunConfig['method'];
+  readonly agents: readonly string[];
+  readonly numQuestions: number;
+  readonly difficulty?: DifficultyTable;
+  /** [N] γ. */
+  readonly abilities: readonly number[];
+  /** [N] place in the endless order of training questions. */
+  readonly positions: readonly number[];
+  /** [N] in training steps; set-up and evaluation are not counted. */
+  readonly generatedTokens: readonly number[];
+  /** [N] */
+  readonly trainedTokens: readonly number[];
+  /** [N] solo completions in training steps, and their tokens. */
+  readonly soloCompletions: readonly number[];
+  readonly soloTokens: readonly number[];
+  /** [N] on `questions.test`. */
+  readonly before?: readonly SoloEvaluation[];
+  readonly latest?: readonly SoloEvaluation[];
+  /** Best mean greedy accuracy over the agents, of an evaluation in training. */
+  readonly best?: {readonly step: number; readonly score: number};
+}
+
+/** Where a run is written down (`src/record/`). The loop waits for each call. */
+export interface Recorder {
+  /** Line 0 first (before training), then one line per finished step. */
+  step(metrics: StepMetrics): Promise<void>;
+  /** The step's groups with their rollouts; fusion groups carry their dialogue. */
+  dialogues(step: number, groups: readonly Group[]): Promise<void>;
+  /** After `step` and `dialogues` of `state.step`. `bestScore` is given when this is the best state so far. */
+  checkpoint(state: TrainerState, agents: readonly Agent[], bestScore?: number): Promise<void>;
+  /** Once, when difficulties were computed: a later run may hand them in as `TrainOptions.difficulty`. */
+  difficulty?(table: DifficultyTable): Promise<void>;
+}
+
+export type TrainPhase = 'difficulty' | 'ability' | 'sharing' | 'analysis' | 'fusion' | 'update' | 'eval' | 'save';
+
+export type TrainEvent =
+  | {
+      readonly type: 'phase';
+      /** The step under way; 0 before the first. */
+      readonly step: number;
+      readonly phase: TrainPhase;
+      readonly agent?: string;
+      readonly done: number;
+      readonly total: number;
+      /** Generated so far in this phase by this agent. */
+      readonly tokens: number;
+    }
+  | {readonly type: 'step'; readonly metrics: StepMetrics}
+  | {readonly type: 'difficulty'; readonly parseRate: number; readonly levelCorrelation?: number}
+  | {readonly type: 'eval'; readonly step: number; readonly results: readonly SoloEvaluation[]}
+  | {readonly type: 'warning'; readonly message: string}
+  | {readonly type: 'saved'; readonly step: number};
+
+export interface TrainOptions {
+  readonly config: RunConfig;
+  readonly agents: readonly Agent[];
+  readonly questions: {
+    readonly train: readonly Question[];
+    /** Held out of `train` when left out. */
+    readonly validation?: readonly Question[];
+    readonly test?: readonly Question[];
+  };
+  /** Stops now: rejects with `ILR_ABORTED`, after saving the last finished step where there is a recorder; the step under way is lost. */
+  readonly signal?: AbortSignal;
+  /** Finishes the step, saves, and returns with `stopped: true`. */
+  readonly stopAfterStep?: AbortSignal;
+  readonly onEvent?: (event: TrainEvent) => void;
+  readonly recorder?: Recorder;
+  /** The state of a checkpoint whose weights and optimisers `agents` hold. */
+  readonly resumeFrom?: TrainerState;
+  /** In place of `config.reward.function`. */
+  readonly reward?: RewardFunction;
+  /** Difficulties computed before, in place of `config.difficulty`. */
+  readonly difficulty?: DifficultyTable;
+  /** [N] `grpo` with `matchTokens`: generated tokens per step to match, as measured in an ILR run; (2G + 1)/G times the questions when left out. */
+  readonly tokenBudgetPerStep?: readonly number[];
+}
+
+export interface TrainResult {
+  readonly state: TrainerState;
+  /** Ended by `stopAfterStep` before the last step. */
+  readonly stopped: boolean;
 }
