@@ -1,0 +1,243 @@
+// Compiled with -ffast-math (this file only): sums may be reordered and exp vectorised. Nothing here tests for NaN or
+// infinity; callers do. Nothing of the standard library's templates is used: a copy of one made here, with instructions
+// that the machine may lack, could become the copy that the whole program calls.
+#include "cpu_kernels.h"
+
+#include <cmath>
+#include <cstdlib>
+#include <new>
+
+#ifndef ILR_CPU_CAPABILITY
+#define ILR_CPU_CAPABILITY base
+#endif
+
+namespace ilr::ILR_CPU_CAPABILITY {
+namespace {
+
+// A head size known to the compiler unrolls the inner loops, which are too short to be worth a counted one.
+template <int N>
+struct HeadDim {
+  static constexpr int64_t value = N;
+  explicit HeadDim(int64_t) {}
+  operator int64_t() const { return N; }
+};
+template <>
+struct HeadDim<0> {
+  int64_t value;
+  explicit HeadDim(int64_t d) : value(d) {}
+  operator int64_t() const { return value; }
+};
+
+template <typename F>
+void with_head_dim(int64_t d, F&& f) {
+  switch (d) {
+    case 16: return f(HeadDim<16>(d));
+    case 24: return f(HeadDim<24>(d));
+    case 32: return f(HeadDim<32>(d));
+    case 64: return f(HeadDim<64>(d));
+    case 128: return f(HeadDim<128>(d));
+    default: return f(HeadDim<0>(d));
+  }
+}
+
+template <typename T, typename Dim>
+inline T dot(const T* a, const T* b, const Dim& dim) {
+  T sum = 0;
+  for (int64_t i = 0; i < dim; ++i) sum += a[i] * b[i];
+  return sum;
+}
+
+template <typename T, typename Dim>
+inline void axpy(T* y, T a, const T* x, const Dim& dim) {
+  for (int64_t i = 0; i < dim; ++i) y[i] += a * x[i];
+}
+
+// The rows of a segment's keys (or values) that query row j sees, in order.
+template <typename T, typename F>
+inline void each_key(const T* base, int64_t stride, int64_t offset, const Segment& s, int64_t own, F&& f) {
+  const T* prefix = base + s.prefix_begin * stride + offset;
+  for (int64_t i = 0; i < s.prefix_len; ++i) f(i, prefix + i * stride);
+  const T* rows = base + s.own_begin * stride + offset;
+  for (int64_t i = 0; i < own; ++i) f(s.prefix_len + i, rows + i * stride);
+}
+
+// Per-thread buffers of the attention weights, kept from call to call.
+template <typename T>
+struct Buffer {
+  T* data = nullptr;
+  int64_t size = 0;
+  ~Buffer() { std::free(data); }
+};
+
+template <typename T>
+T* scratch(int which, int64_t size) {
+  thread_local Buffer<T> buffers[2];
+  Buffer<T>& b = buffers[which];
+  if (b.size < size) {
+    std::free(b.data);
+    b.data = static_cast<T*>(std::malloc(static_cast<size_t>(2 * size) * sizeof(T)));
+    b.size = b.data != nullptr ? 2 * size : 0;
+    if (b.data == nullptr) throw std::bad_alloc();
+  }
+  return b.data;
+}
+
+template <typename T>
+void attend(const AttentionArgs<T>& a, const Segment& s, int64_t kv_head) {
+  const int64_t group = a.heads / a.kv_heads;
+  T* p = scratch<T>(0, s.prefix_len + s.own_past + s.q_len);
+  with_head_dim(a.head_dim, [&](auto dim) {
+    for (int64_t j = 0; j < s.q_len; ++j) {
+      const int64_t own = s.own_past + j + 1;
+      const int64_t n = s.prefix_len + own;
+      for (int64_t h = kv_head * group; h < (kv_head + 1) * group; ++h) {
+        const T* q = a.q + (s.q_begin + j) * a.q_stride + h * dim;
+        each_key(a.k, a.k_stride, kv_head * dim, s, own, [&](int64_t i, const T* k) { p[i] = dot(q, k, dim) * a.scale; });
+        T top = p[0];
+        for (int64_t i = 1; i < n; ++i) top = p[i] > top ? p[i] : top;
+        T sum = 0;
+        for (int64_t i = 0; i < n; ++i) sum += p[i] = std::exp(p[i] - top);
+        T* out = a.out + (s.q_begin + j) * a.heads * dim + h * dim;
+        for (int64_t d = 0; d < dim; ++d) out[d] = 0;
+        const T inverse = 1 / sum;
+        each_key(a.v, a.v_stride, kv_head * dim, s, own,
+                 [&](int64_t i, const T* v) { axpy(out, p[i] * inverse, v, dim); });
+        if (a.lse != nullptr) a.lse[(s.q_begin + j) * a.heads + h] = top + std::log(sum);
+      }
+    }
+  });
+}
+
+template <typename T>
+void attend_backward(const AttentionGradArgs<T>& g, const Segment& s, int64_t kv_head) {
+  const AttentionArgs<T>& a = g.forward;
+  const int64_t group = a.heads / a.kv_heads;
+  const int64_t most = s.prefix_len + s.own_past + s.q_len;
+  T* p = scratch<T>(0, most);
+  T* dp = scratch<T>(1, most);
+  with_head_dim(a.head_dim, [&](auto dim) {
+    for (int64_t j = 0; j < s.q_len; ++j) {
+      const int64_t own = s.own_past + j + 1;
+      const int64_t n = s.prefix_len + own;
+      const int64_t row = s.q_begin + j;
+      for (int64_t h = kv_head * group; h < (kv_head + 1) * group; ++h) {
+        const T* q = a.q + row * a.q_stride + h * dim;
+        const T* out = a.out + row * a.heads * dim + h * dim;
+        const T* dout = g.dout + row * a.heads * dim + h * dim;
+        T* dq = g.dq + row * g.dq_stride + h * dim;
+        const T lse = a.lse[row * a.heads + h];
+        const T delta = dot(out, dout, dim);
+        each_key(a.k, a.k_stride, kv_head * dim, s, own,
+                 [&](int64_t i, const T* k) { p[i] = dot(q, k, dim) * a.scale - lse; });
+        each_key(a.v, a.v_stride, kv_head * dim, s, own, [&](int64_t i, const T* v) { dp[i] = dot(dout, v, dim); });
+        for (int64_t i = 0; i < n; ++i) p[i] = std::exp(p[i]);
+        for (int64_t i = 0; i < n; ++i) dp[i] = p[i] * (dp[i] - delta) * a.scale;
+        each_key(a.k, a.k_stride, kv_head * dim, s, own, [&](int64_t i, const T* k) { axpy(dq, dp[i], k, dim); });
+        each_key(g.dk, g.dk_stride, kv_head * dim, s, own,
+                 [&](int64_t i, const T* dk) { axpy(const_cast<T*>(dk), dp[i], q, dim); });
+        each_key(g.dv, g.dv_stride, kv_head * dim, s, own,
+                 [&](int64_t i, const T* dv) { axpy(const_cast<T*>(dv), p[i], dout, dim); });
+      }
+    }
+  });
+}
+
+template <typename T>
+void rotate(T* rows, int64_t row_count, int64_t stride, int64_t heads, int64_t head_dim, const int32_t* positions,
+            const T* cos, const T* sin, T direction) {
+  const int64_t half = head_dim / 2;
+  for (int64_t r = 0; r < row_count; ++r) {
+    const T* c = cos + positions[r] * half;
+    const T* n = sin + positions[r] * half;
+    for (int64_t h = 0; h < heads; ++h) {
+      T* x = rows + r * stride + h * head_dim;
+      for (int64_t i = 0; i < half; ++i) {
+        const T a = x[i], b = x[half + i], t = direction * n[i];
+        x[i] = a * c[i] - b * t;
+        x[half + i] = b * c[i] + a * t;
+      }
+    }
+  }
+}
+
+template <typename T>
+void rms_norm(const T* x, const T* w, T* y, T* rstd, int64_t rows, int64_t width, double eps) {
+  for (int64_t r = 0; r < rows; ++r, x += width, y += width) {
+    T sum = 0;
+    for (int64_t i = 0; i < width; ++i) sum += x[i] * x[i];
+    const T inverse = 1 / std::sqrt(sum / static_cast<T>(width) + static_cast<T>(eps));
+    for (int64_t i = 0; i < width; ++i) y[i] = x[i] * inverse * w[i];
+    if (rstd != nullptr) rstd[r] = inverse;
+  }
+}
+
+template <typename T>
+void rms_norm_backward(const T* dy, const T* x, const T* w, const T* rstd, T* dx, double* dw, int64_t rows,
+                       int64_t width) {
+  for (int64_t r = 0; r < rows; ++r, dy += width, x += width, dx += width) {
+    const T inverse = rstd[r];
+    T sum = 0;
+    for (int64_t i = 0; i < width; ++i) sum += dy[i] * w[i] * x[i];
+    const T c = sum * inverse * inverse / static_cast<T>(width);
+    for (int64_t i = 0; i < width; ++i) dx[i] = inverse * (dy[i] * w[i] - x[i] * c);
+    for (int64_t i = 0; i < width; ++i) dw[i] += static_cast<double>(dy[i] * x[i] * inverse);
+  }
+}
+
+template <typename T>
+void swiglu(const T* gate_up, T* y, int64_t rows, int64_t width) {
+  for (int64_t r = 0; r < rows; ++r, gate_up += 2 * width, y += width) {
+    const T* up = gate_up + width;
+    for (int64_t i = 0; i < width; ++i) y[i] = gate_up[i] / (1 + std::exp(-gate_up[i])) * up[i];
+  }
+}
+
+template <typename T>
+void swiglu_backward(const T* dy, const T* gate_up, T* dgate_up, int64_t rows, int64_t width) {
+  for (int64_t r = 0; r < rows; ++r, gate_up += 2 * width, dgate_up += 2 * width, dy += width) {
+    const T* up = gate_up + width;
+    for (int64_t i = 0; i < width; ++i) {
+      const T gate = gate_up[i];
+      const T sigmoid = 1 / (1 + std::exp(-gate));
+      const T silu = gate * sigmoid;
+      dgate_up[i] = dy[i] * up[i] * (sigmoid + silu * (1 - sigmoid));
+      dgate_up[width + i] = dy[i] * silu;
+    }
+  }
+}
+
+template <typename T>
+double sample(const T* logits, T* scratch, int64_t vocab, double inverse_temperature, double u, int32_t* token) {
+  const T scale = static_cast<T>(inverse_temperature);
+  T top = logits[0];
+  for (int64_t i = 1; i < vocab; ++i) top = logits[i] > top ? logits[i] : top;
+  double sum = 0;
+  for (int64_t i = 0; i < vocab; ++i) scratch[i] = std::exp((logits[i] - top) * scale);
+  for (int64_t i = 0; i < vocab; ++i) sum += static_cast<double>(scratch[i]);
+  // The last token with any mass stands in where rounding leaves the target beyond the sum.
+  const double target = u * sum;
+  double mass = 0;
+  int64_t chosen = 0;
+  for (int64_t i = 0; i < vocab; ++i) {
+    if (scratch[i] <= 0) continue;
+    chosen = i;
+    mass += static_cast<double>(scratch[i]);
+    if (mass > target) break;
+  }
+  *token = static_cast<int32_t>(chosen);
+  return static_cast<double>((logits[chosen] - top) * scale) - std::log(sum);
+}
+
+}  // namespace
+
+template <typename T>
+CpuKernels<T> kernels() {
+#define ILR_STRING(x) #x
+#define ILR_NAME(x) ILR_STRING(x)
+  return {&attend<T>,   &attend_backward<T>, &rotate<T>, &rms_norm<T>, &rms_norm_backward<T>, &swiglu<T>,
+          &swiglu_backward<T>, &sample<T>, ILR_NAME(ILR_CPU_CAPABILITY)};
+}
+template CpuKernels<float> kernels<float>();
+template CpuKernels<double> kernels<double>();
+
+}  // namespace ilr::ILR_CPU_CAPABILITY
