@@ -1,0 +1,56 @@
+import {type FileHandle, open, stat, truncate} from 'node:fs/promises';
+import path from 'node:path';
+import {withIo} from './files.js';
+
+/** A file of JSON lines that is only ever appended to, one line in one write. */
+export class JsonLines {
+  readonly file: string;
+  private readonly handle: FileHandle;
+  private length: number;
+
+  private constructor(file: string, handle: FileHandle, length: number) {
+    this.file = file;
+    this.handle = handle;
+    this.length = length;
+  }
+
+  /**
+  @param keep - bytes to keep of what is there: those that a checkpoint knew of. Lines of later steps, and one that a
+  killed process left half written, are cut, so that the resumed run writes them again.
+  @returns the file, ready for the next line, and how many of those bytes are missing.
+  */
+  static async open(file: string, keep: number): Promise<{lines: JsonLines; missing: number}> {
+    return withIo('opening', file, async () => {
+      const handle = await open(file, 'a');
+      const {size} = await stat(file);
+      const length = Math.min(size, keep);
+      if (size > length) await truncate(file, length);
+      return {lines: new JsonLines(file, handle, length), missing: keep - length};
+    });
+  }
+
+  /** Length in bytes, all lines whole. */
+  get bytes(): number {
+    return this.length;
+  }
+
+  async append(values: readonly unknown[]): Promise<void> {
+    if (values.length === 0) return;
+    const text = Buffer.from(values.map((value) => `${JSON.stringify(value)}\n`).join(''));
+    await withIo('writing', this.file, () => this.handle.appendFile(text));
+    this.length += text.length;
+  }
+
+  async sync(): Promise<void> {
+    await withIo('syncing', this.file, () => this.handle.sync());
+  }
+
+  async close(): Promise<void> {
+    await this.handle.close();
+  }
+
+  /** The name by which a checkpoint remembers this file's length. */
+  get name(): string {
+    return path.basename(this.file);
+  }
+}
