@@ -225,7 +225,7 @@ ModelConfig parse(const std::string& text, const std::string& source) {
   read_heads(reader, config);
   // The defaults are those of transformers' LlamaConfig and Qwen2Config, which leave them out of the file.
   config.max_positions = reader.size_or("max_position_embeddings", max_context, config.model_type == "llama" ? 2048 : 32768);
-  config.rms_norm_eps = reader.number_or("rms_norm_eps", 1e-30, 1, 1e-6);
+  config.rms_norm_eps = reader.number_or("rms_norm_eps", 0, 1, 1e-6);
   config.rope_theta = read_rope_theta(reader);
   config.initializer_range = reader.number_or("initializer_range", 0, 10, 0.02);
   config.tie_embeddings = reader.flag_or("tie_word_embeddings", false);

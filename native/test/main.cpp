@@ -1,0 +1,116 @@
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <string>
+
+#include <unistd.h>
+
+#include "check.h"
+
+namespace ilr::test {
+namespace {
+
+int failures_of_test = 0;
+
+enum class Outcome { passed, failed, skipped };
+
+Outcome run_one(const Test& test) {
+  failures_of_test = 0;
+  std::string skipped;
+  try {
+    test.run();
+  } catch (const Skipped& skip) {
+    skipped = skip.reason;
+  } catch (const Error& error) {
+    fail(test.title.c_str(), 0, "unexpected " + error.code() + ": " + error.what());
+  } catch (const std::exception& error) {
+    fail(test.title.c_str(), 0, std::string("unexpected exception: ") + error.what());
+  }
+  if (failures_of_test > 0) {
+    std::printf("not ok  %s\n", test.title.c_str());
+    return Outcome::failed;
+  }
+  if (!skipped.empty()) {
+    std::printf("skip    %s (%s)\n", test.title.c_str(), skipped.c_str());
+    return Outcome::skipped;
+  }
+  std::printf("ok      %s\n", test.title.c_str());
+  return Outcome::passed;
+}
+
+// Runs the tests whose titles hold `filter`; the exit code.
+int run_all(const std::string& filter) {
+  int passed = 0;
+  int failed = 0;
+  int skipped = 0;
+  for (const Test& test : tests()) {
+    if (test.title.find(filter) == std::string::npos) continue;
+    const Outcome outcome = run_one(test);
+    passed += outcome == Outcome::passed;
+    failed += outcome == Outcome::failed;
+    skipped += outcome == Outcome::skipped;
+    std::fflush(stdout);
+  }
+  if (skipped > 0) std::printf("%d skipped\n", skipped);
+  std::printf("%d passed, %d failed\n", passed, failed);
+  return failed > 0 || passed == 0 ? 1 : 0;
+}
+
+}  // namespace
+
+std::vector<Test>& tests() {
+  static std::vector<Test> all;
+  return all;
+}
+
+void fail(const char* file, int line, const std::string& message) {
+  ++failures_of_test;
+  std::printf("        %s:%d: %s\n", file, line, message.c_str());
+}
+
+void check_close(double got, double expected, double tolerance, const char* text, const char* file, int line) {
+  if (std::abs(got - expected) <= tolerance) return;
+  std::ostringstream message;
+  message.precision(17);
+  message << text << ": expected " << expected << " within " << tolerance << ", got " << got;
+  fail(file, line, message.str());
+}
+
+void check_throws(const std::function<void()>& run, const std::string& code, const std::string& part, const char* file,
+                  int line) {
+  try {
+    run();
+  } catch (const Error& error) {
+    const std::string message = error.what();
+    if (error.code() != code) fail(file, line, "expected " + code + ", got " + error.code() + ": " + message);
+    if (message.find(part) == std::string::npos) fail(file, line, "expected a message with '" + part + "', got: " + message);
+    return;
+  }
+  fail(file, line, "expected " + code + ", got no error");
+}
+
+std::filesystem::path golden(const std::string& name) {
+  const char* elsewhere = std::getenv("ILR_GOLDEN_DIR");
+  return std::filesystem::path(elsewhere != nullptr ? elsewhere : ILR_GOLDEN_DIR) / name;
+}
+
+std::filesystem::path shared(const std::string& name) {
+  const std::filesystem::path path = golden().parent_path().parent_path().parent_path().parent_path().parent_path() / "shared" / name;
+  if (!std::filesystem::exists(path)) throw Skipped{"../shared/" + name + " is not here"};
+  return path;
+}
+
+TemporaryFolder::TemporaryFolder() {
+  std::string name = (std::filesystem::temp_directory_path() / "ilr-core-test-XXXXXX").string();
+  if (::mkdtemp(name.data()) == nullptr) throw Error("ILR_IO", "cannot create a temporary folder " + name);
+  path_ = name;
+}
+
+TemporaryFolder::~TemporaryFolder() {
+  std::error_code ignored;
+  std::filesystem::remove_all(path_, ignored);
+}
+
+}  // namespace ilr::test
+
+int main(int argc, char** argv) { return ilr::test::run_all(argc > 1 ? argv[1] : ""); }
