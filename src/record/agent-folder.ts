@@ -1,0 +1,96 @@
+import {readFile} from 'node:fs/promises';
+import path from 'node:path';
+import {z} from 'zod';
+import type {RunConfig} from '../config.js';
+import {IlrError} from '../errors.js';
+import type {Policy} from '../policy.js';
+import {withIo, writeSynced} from './files.js';
+
+const tokenizerFiles = [
+  'tokenizer.json',
+  'tokenizer_config.json',
+  'special_tokens_map.json',
+  'added_tokens.json',
+  'vocab.json',
+  'merges.txt',
+  'tokenizer.model',
+  'chat_template.jinja',
+  'chat_template.json',
+];
+
+const profileSchema = z.object({
+  format: z.literal(1),
+  system: z.string().optional(),
+  chat: z.record(z.string(), z.unknown()),
+  template: z.enum(['auto', 'plain']),
+  temperature: z.number().positive(),
+  prompt: z.string(),
+  maxNewTokens: z.int().positive(),
+});
+
+/** How an agent was asked when it learned (`ilr.json` in its folder), so that it can be asked the same way again. */
+export type AgentProfile = z.infer<typeof profileSchema>;
+
+export function profileOf(config: RunConfig, index: number): AgentProfile {
+  const agent = config.agents[index] as RunConfig['agents'][number];
+  return {
+    format: 1,
+    ...(agent.system !== undefined && {system: agent.system}),
+    chat: agent.chat,
+    template: agent.template,
+    temperature: agent.temperature,
+    prompt: config.dialogue.prompts.share,
+    maxNewTokens: config.dialogue.maxNewTokens.share,
+  };
+}
+
+/** @returns undefined where the folder is a plain model. */
+export async function readProfile(folder: string): Promise<AgentProfile | undefined> {
+  const file = path.join(folder, 'ilr.json');
+  const text = await readIfThere(file);
+  if (text === undefined) return undefined;
+  try {
+    return profileSchema.parse(JSON.parse(text.toString('utf8')));
+  } catch (error) {
+    const why = error instanceof z.ZodError ? z.prettifyError(error) : String(error);
+    throw new IlrError('ILR_INVALID_MODEL', `${file}: ${why}; mend or remove this file`, {cause: error});
+  }
+}
+
+/**
+The small files beside the weights, by name: the tokenizer's, and the model's generation settings. They are held in memory
+because the checkpoint that a run was resumed from is gone when later ones are written.
+*/
+export async function readSideFiles(
+  model: string,
+  tokenizer: string,
+  profile: AgentProfile,
+): Promise<ReadonlyMap<string, Uint8Array>> {
+  const files = new Map<string, Uint8Array>();
+  const sources = [...tokenizerFiles.map((name) => [tokenizer, name]), [model, 'generation_config.json']];
+  for (const [folder, name] of sources as [string, string][]) {
+    const content = await readIfThere(path.join(folder, name));
+    if (content !== undefined) files.set(name, content);
+  }
+  return files.set('ilr.json', Buffer.from(`${JSON.stringify(profile, null, 2)}\n`));
+}
+
+async function readIfThere(file: string): Promise<Buffer | undefined> {
+  return withIo('reading', file, () =>
+    readFile(file).catch((error) => {
+      if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;
+      throw error;
+    }),
+  );
+}
+
+/** Fills an existing empty folder with a Hugging Face model: weights, config, tokenizer; `optimizer` adds what training needs to go on. */
+export async function writeAgentFolder(
+  folder: string,
+  policy: Policy,
+  sideFiles: ReadonlyMap<string, Uint8Array>,
+  options: {readonly optimizer: boolean},
+): Promise<void> {
+  await policy.save(folder, options);
+  for (const [name, content] of sideFiles) await writeSynced(path.join(folder, name), content);
+}
