@@ -1,0 +1,222 @@
+#include "layers.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <cmath>
+
+namespace ilr {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::Function;
+using torch::autograd::variable_list;
+
+bool has_kernel(const at::Tensor& x) {
+  return x.device().is_cpu() && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kDouble);
+}
+
+template <typename F>
+void with_type(const at::Tensor& x, F&& f) {
+  if (x.scalar_type() == at::kFloat) return f(float{});
+  f(double{});
+}
+
+// Rows per task: below this much work a second thread costs more than it gains.
+int64_t grain(int64_t width) { return std::max<int64_t>(1, 32768 / width); }
+
+struct RmsNorm : Function<RmsNorm> {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& w, double eps) {
+    const int64_t rows = x.size(0), width = x.size(1);
+    at::Tensor y = at::empty_like(x), rstd = at::empty({rows}, x.options());
+    with_type(x, [&](auto zero) {
+      using T = decltype(zero);
+      at::parallel_for(0, rows, grain(width), [&](int64_t begin, int64_t end) {
+        cpu_kernels<T>().rms_norm(x.const_data_ptr<T>() + begin * width, w.const_data_ptr<T>(),
+                                  y.mutable_data_ptr<T>() + begin * width, rstd.mutable_data_ptr<T>() + begin,
+                                  end - begin, width, eps);
+      });
+    });
+    ctx->save_for_backward({x, w, rstd});
+    return y;
+  }
+
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    const auto saved = ctx->get_saved_variables();
+    const at::Tensor &x = saved[0], &w = saved[1], &rstd = saved[2], dy = grads[0].contiguous();
+    const int64_t rows = x.size(0), width = x.size(1);
+    // One partial sum of dw per task, added in order: the same threads give the same bits.
+    const int64_t tasks = std::min<int64_t>(at::get_num_threads(), (rows + grain(width) - 1) / grain(width));
+    at::Tensor dx = at::empty_like(x), dw = at::zeros({tasks, width}, x.options().dtype(at::kDouble));
+    with_type(x, [&](auto zero) {
+      using T = decltype(zero);
+      at::parallel_for(0, tasks, 1, [&](int64_t first, int64_t last) {
+        for (int64_t t = first; t < last; ++t) {
+          const int64_t begin = rows * t / tasks, end = rows * (t + 1) / tasks;
+          cpu_kernels<T>().rms_norm_backward(dy.const_data_ptr<T>() + begin * width,
+                                             x.const_data_ptr<T>() + begin * width, w.const_data_ptr<T>(),
+                                             rstd.const_data_ptr<T>() + begin, dx.mutable_data_ptr<T>() + begin * width,
+                                             dw.mutable_data_ptr<double>() + t * width, end - begin, width);
+        }
+      });
+    });
+    return {dx, dw.sum(0).to(w.scalar_type()), at::Tensor()};
+  }
+};
+
+struct SwiGlu : Function<SwiGlu> {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& gate_up) {
+    const int64_t rows = gate_up.size(0), width = gate_up.size(1) / 2;
+    at::Tensor y = at::empty({rows, width}, gate_up.options());
+    with_type(gate_up, [&](auto zero) {
+      using T = decltype(zero);
+      at::parallel_for(0, rows, grain(width), [&](int64_t begin, int64_t end) {
+        cpu_kernels<T>().swiglu(gate_up.const_data_ptr<T>() + begin * 2 * width,
+                                y.mutable_data_ptr<T>() + begin * width, end - begin, width);
+      });
+    });
+    ctx->save_for_backward({gate_up});
+    return y;
+  }
+
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    const at::Tensor gate_up = ctx->get_saved_variables()[0], dy = grads[0].contiguous();
+    const int64_t rows = gate_up.size(0), width = gate_up.size(1) / 2;
+    at::Tensor dgate_up = at::empty_like(gate_up);
+    with_type(gate_up, [&](auto zero) {
+      using T = decltype(zero);
+      at::parallel_for(0, rows, grain(width), [&](int64_t begin, int64_t end) {
+        cpu_kernels<T>().swiglu_backward(dy.const_data_ptr<T>() + begin * width,
+                                         gate_up.const_data_ptr<T>() + begin * 2 * width,
+                                         dgate_up.mutable_data_ptr<T>() + begin * 2 * width, end - begin, width);
+      });
+    });
+    return {dgate_up};
+  }
+};
+
+template <typename T>
+void rotate(at::Tensor& qkv, const Packing& packing, const Rope& rope, const AttentionShape& s, int direction) {
+  const int64_t rows = qkv.size(0), stride = qkv.size(1);
+  at::parallel_for(0, rows, grain(stride), [&](int64_t begin, int64_t end) {
+    cpu_kernels<T>().rotate(qkv.mutable_data_ptr<T>() + begin * stride, end - begin, stride, s.heads + s.kv_heads,
+                            s.head_dim, packing.positions.data() + begin, rope.cos.const_data_ptr<T>(),
+                            rope.sin.const_data_ptr<T>(), static_cast<T>(direction));
+  });
+}
+
+// Attention inside one qkv tensor: keys and values are its own rows.
+template <typename T>
+AttentionArgs<T> own_rows(const at::Tensor& qkv, at::Tensor& out, at::Tensor* lse, const AttentionShape& s) {
+  const T* base = qkv.const_data_ptr<T>();
+  const int64_t stride = qkv.size(1);
+  return {base, base + s.heads * s.head_dim, base + (s.heads + s.kv_heads) * s.head_dim, out.mutable_data_ptr<T>(),
+          lse != nullptr ? lse->mutable_data_ptr<T>() : nullptr, stride, stride, stride, s.heads, s.kv_heads,
+          s.head_dim, static_cast<T>(1 / std::sqrt(static_cast<double>(s.head_dim)))};
+}
+
+template <typename T>
+void attend(const AttentionArgs<T>& args, const Packing& packing) {
+  const auto& segments = packing.segments;
+  const int64_t tasks = static_cast<int64_t>(segments.size()) * args.kv_heads;
+  at::parallel_for(0, tasks, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) cpu_kernels<T>().attend(args, segments[t / args.kv_heads], t % args.kv_heads);
+  });
+}
+
+struct SelfAttention : Function<SelfAttention> {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& qkv_in, const Packing* packing, const Rope* rope,
+                            const AttentionShape* shape) {
+    at::Tensor qkv = qkv_in.clone();
+    at::Tensor out = at::empty({qkv.size(0), shape->heads * shape->head_dim}, qkv.options());
+    at::Tensor lse = at::empty({qkv.size(0), shape->heads}, qkv.options());
+    with_type(qkv, [&](auto zero) {
+      using T = decltype(zero);
+      rotate<T>(qkv, *packing, *rope, *shape, 1);
+      attend(own_rows<T>(qkv, out, &lse, *shape), *packing);
+    });
+    ctx->save_for_backward({qkv, out, lse, rope->cos, rope->sin});
+    ctx->saved_data["packing"] = reinterpret_cast<int64_t>(packing);
+    ctx->saved_data["shape"] = std::vector<int64_t>{shape->heads, shape->kv_heads, shape->head_dim};
+    return out;
+  }
+
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    const auto saved = ctx->get_saved_variables();
+    at::Tensor out = saved[1], lse = saved[2];
+    const at::Tensor &qkv = saved[0], dout = grads[0].contiguous();
+    const Rope rope{saved[3], saved[4]};
+    const Packing& packing = *reinterpret_cast<const Packing*>(ctx->saved_data["packing"].toInt());
+    const auto sizes = ctx->saved_data["shape"].toIntVector();
+    const AttentionShape shape{sizes[0], sizes[1], sizes[2]};
+    at::Tensor dqkv = at::zeros_like(qkv);
+    with_type(qkv, [&](auto zero) {
+      using T = decltype(zero);
+      T* base = dqkv.mutable_data_ptr<T>();
+      const int64_t stride = qkv.size(1), width = shape.head_dim;
+      const AttentionGradArgs<T> args{own_rows<T>(qkv, out, &lse, shape), dout.const_data_ptr<T>(), base,
+                                      base + shape.heads * width, base + (shape.heads + shape.kv_heads) * width,
+                                      stride, stride, stride};
+      const int64_t tasks = packing.families() * shape.kv_heads;
+      at::parallel_for(0, tasks, 1, [&](int64_t begin, int64_t end) {
+        for (int64_t t = begin; t < end; ++t) {
+          const int64_t family = t / shape.kv_heads;
+          for (int64_t s = packing.family_offsets[family]; s < packing.family_offsets[family + 1]; ++s) {
+            cpu_kernels<T>().attend_backward(args, packing.segments[s], t % shape.kv_heads);
+          }
+        }
+      });
+      rotate<T>(dqkv, packing, rope, shape, -1);
+    });
+    return {dqkv, at::Tensor(), at::Tensor(), at::Tensor()};
+  }
+};
+
+}  // namespace
+
+at::Tensor rms_norm(const at::Tensor& x_TC, const at::Tensor& w_C, double eps) {
+  return has_kernel(x_TC) ? RmsNorm::apply(x_TC, w_C, eps) : reference::rms_norm(x_TC, w_C, eps);
+}
+
+at::Tensor swiglu(const at::Tensor& gate_up_T2F) {
+  return has_kernel(gate_up_T2F) ? SwiGlu::apply(gate_up_T2F) : reference::swiglu(gate_up_T2F);
+}
+
+at::Tensor self_attention(const at::Tensor& qkv_TR, const Packing& packing, const Rope& rope,
+                          const AttentionShape& shape) {
+  if (!has_kernel(qkv_TR)) return reference::self_attention(qkv_TR, packing, rope, shape);
+  return SelfAttention::apply(qkv_TR, &packing, &rope, &shape);
+}
+
+at::Tensor cached_attention(const at::Tensor& qkv_TR, const Packing& packing, const std::vector<int64_t>& cache_rows,
+                            const Rope& rope, const AttentionShape& shape, at::Tensor& k_cache, at::Tensor& v_cache) {
+  if (!has_kernel(qkv_TR)) {
+    return reference::cached_attention(qkv_TR, packing, cache_rows, rope, shape, k_cache, v_cache);
+  }
+  at::Tensor qkv = qkv_TR.contiguous();
+  at::Tensor out = at::empty({qkv.size(0), shape.heads * shape.head_dim}, qkv.options());
+  with_type(qkv, [&](auto zero) {
+    using T = decltype(zero);
+    rotate<T>(qkv, packing, rope, shape, 1);
+    AttentionArgs<T> args = own_rows<T>(qkv, out, nullptr, shape);
+    const int64_t width = shape.kv_heads * shape.head_dim;
+    T* k = k_cache.mutable_data_ptr<T>();
+    T* v = v_cache.mutable_data_ptr<T>();
+    for (size_t r = 0; r < cache_rows.size(); ++r) {
+      const int64_t from = static_cast<int64_t>(r) * args.k_stride;
+      std::copy_n(args.k + from, width, k + cache_rows[r] * width);
+      std::copy_n(args.v + from, width, v + cache_rows[r] * width);
+    }
+    args.k = k;
+    args.v = v;
+    args.k_stride = args.v_stride = width;
+    attend(args, packing);
+  });
+  return out;
+}
+
+}  // namespace ilr

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <utility>
+
+#include "packing.h"
+
+// The operations of a transformer layer. Each takes the fast CPU kernel where there is one for the device and dtype, and
+// its ATen form elsewhere; the ATen form in `reference` is the oracle of the kernel. All are differentiable.
+namespace ilr {
+
+struct AttentionShape {
+  int64_t heads = 0;     // H
+  int64_t kv_heads = 0;  // KV
+  int64_t head_dim = 0;  // D
+  int64_t row() const { return (heads + 2 * kv_heads) * head_dim; }
+};
+
+// Rotary position tables, [positions, D/2]. arXiv 2104.09864.
+struct Rope {
+  at::Tensor cos, sin;
+};
+Rope make_rope(int64_t positions, int64_t head_dim, double theta, at::ScalarType dtype, at::Device device);
+
+// x_TC, w_C -> [T, C]: x / sqrt(mean(x^2) + eps) * w. arXiv 1910.07467.
+at::Tensor rms_norm(const at::Tensor& x_TC, const at::Tensor& w_C, double eps);
+
+// gate_up_T2F, rows [gate | up] -> [T, F]: silu(gate) * up. arXiv 2002.05202.
+at::Tensor swiglu(const at::Tensor& gate_up_T2F);
+
+// Rotates q and k of qkv_TR (rows [q | k | v]) and attends over the packing's own rows -> [T, H*D].
+// `packing` must outlive the backward pass.
+at::Tensor self_attention(const at::Tensor& qkv_TR, const Packing& packing, const Rope& rope,
+                          const AttentionShape& shape);
+
+// The same without gradient over a cache: rotates, stores row r's key and value in cache row cache_rows[r], and attends
+// over the cache; the packing's segments name cache rows. k_cache, v_cache: [rows, KV*D].
+at::Tensor cached_attention(const at::Tensor& qkv_TR, const Packing& packing, const std::vector<int64_t>& cache_rows,
+                            const Rope& rope, const AttentionShape& shape, at::Tensor& k_cache, at::Tensor& v_cache);
+
+namespace reference {
+at::Tensor rms_norm(const at::Tensor& x_TC, const at::Tensor& w_C, double eps);
+at::Tensor swiglu(const at::Tensor& gate_up_T2F);
+at::Tensor self_attention(const at::Tensor& qkv_TR, const Packing& packing, const Rope& rope,
+                          const AttentionShape& shape);
+at::Tensor cached_attention(const at::Tensor& qkv_TR, const Packing& packing, const std::vector<int64_t>& cache_rows,
+                            const Rope& rope, const AttentionShape& shape, at::Tensor& k_cache, at::Tensor& v_cache);
+}  // namespace reference
+
+}  // namespace ilr

@@ -1,0 +1,117 @@
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/cos.h>
+#include <ATen/ops/from_blob.h>
+#include <ATen/ops/index_select.h>
+#include <ATen/ops/matmul.h>
+#include <ATen/ops/mul.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/outer.h>
+#include <ATen/ops/pow.h>
+#include <ATen/ops/repeat_interleave.h>
+#include <ATen/ops/rsqrt.h>
+#include <ATen/ops/silu.h>
+#include <ATen/ops/sin.h>
+#include <ATen/ops/softmax.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/triu.h>
+
+#include <cmath>
+#include <limits>
+
+#include "layers.h"
+
+namespace ilr {
+
+Rope make_rope(int64_t positions, int64_t head_dim, double theta, at::ScalarType dtype, at::Device device) {
+  const at::Tensor exponent = at::arange(0, head_dim, 2, at::kDouble) / static_cast<double>(head_dim);
+  const at::Tensor frequency = at::pow(at::Scalar(theta), exponent).reciprocal();
+  // Hugging Face rounds the frequencies and the angles to float32 before the cosine; float64 keeps them whole.
+  const auto angle_type = dtype == at::kDouble ? at::kDouble : at::kFloat;
+  const at::Tensor angles = at::outer(at::arange(positions, angle_type), frequency.to(angle_type));
+  return {at::cos(angles).to(device, dtype), at::sin(angles).to(device, dtype)};
+}
+
+namespace reference {
+namespace {
+
+at::Tensor positions_of(const Packing& packing, at::Device device) {
+  return at::tensor(at::ArrayRef<int32_t>(packing.positions), at::kLong).to(device);
+}
+
+// x_TND rotated by position, rotate-half layout.
+at::Tensor rotate(const at::Tensor& x_TND, const at::Tensor& positions_T, const Rope& rope) {
+  const int64_t half = x_TND.size(-1) / 2;
+  const at::Tensor cos = rope.cos.index_select(0, positions_T).unsqueeze(1);
+  const at::Tensor sin = rope.sin.index_select(0, positions_T).unsqueeze(1);
+  const at::Tensor a = x_TND.narrow(-1, 0, half), b = x_TND.narrow(-1, half, half);
+  return at::cat({a * cos - b * sin, b * cos + a * sin}, -1);
+}
+
+struct Heads {
+  at::Tensor q_THD, k_TKD, v_TKD;
+};
+
+Heads split_and_rotate(const at::Tensor& qkv_TR, const Packing& packing, const Rope& rope, const AttentionShape& s) {
+  const at::Tensor rows = qkv_TR.view({qkv_TR.size(0), s.heads + 2 * s.kv_heads, s.head_dim});
+  const at::Tensor positions = positions_of(packing, qkv_TR.device());
+  return {rotate(rows.narrow(1, 0, s.heads), positions, rope),
+          rotate(rows.narrow(1, s.heads, s.kv_heads), positions, rope),
+          rows.narrow(1, s.heads + s.kv_heads, s.kv_heads)};
+}
+
+// Rows of a segment's keys or values, expanded to all heads: [H, S, D].
+at::Tensor rows_of(const at::Tensor& kv_SKD, const Segment& s, const AttentionShape& shape) {
+  const at::Tensor rows = at::cat({kv_SKD.narrow(0, s.prefix_begin, s.prefix_len),
+                                   kv_SKD.narrow(0, s.own_begin, s.own_past + s.q_len)});
+  return at::repeat_interleave(rows, shape.heads / shape.kv_heads, 1).transpose(0, 1);
+}
+
+at::Tensor attend(const at::Tensor& q_THD, const at::Tensor& k_SKD, const at::Tensor& v_SKD, const Packing& packing,
+                  const AttentionShape& shape) {
+  std::vector<at::Tensor> parts;
+  const double scale = 1 / std::sqrt(static_cast<double>(shape.head_dim));
+  for (const Segment& s : packing.segments) {
+    const at::Tensor q = q_THD.narrow(0, s.q_begin, s.q_len).transpose(0, 1);
+    at::Tensor scores = at::matmul(q, rows_of(k_SKD, s, shape).transpose(1, 2)) * scale;
+    const at::Tensor hidden = at::ones({s.q_len, scores.size(2)}, scores.options().dtype(at::kBool))
+                                  .triu(s.prefix_len + s.own_past + 1);
+    scores = scores.masked_fill(hidden, -std::numeric_limits<double>::infinity());
+    parts.push_back(at::matmul(at::softmax(scores, -1), rows_of(v_SKD, s, shape)).transpose(0, 1));
+  }
+  return at::cat(parts).reshape({q_THD.size(0), shape.heads * shape.head_dim});
+}
+
+}  // namespace
+
+at::Tensor rms_norm(const at::Tensor& x_TC, const at::Tensor& w_C, double eps) {
+  return x_TC * at::rsqrt(x_TC.pow(2).mean(-1, true) + eps) * w_C;
+}
+
+at::Tensor swiglu(const at::Tensor& gate_up_T2F) {
+  const int64_t width = gate_up_T2F.size(1) / 2;
+  return at::silu(gate_up_T2F.narrow(1, 0, width)) * gate_up_T2F.narrow(1, width, width);
+}
+
+at::Tensor self_attention(const at::Tensor& qkv_TR, const Packing& packing, const Rope& rope,
+                          const AttentionShape& shape) {
+  const Heads heads = split_and_rotate(qkv_TR, packing, rope, shape);
+  return attend(heads.q_THD, heads.k_TKD, heads.v_TKD, packing, shape);
+}
+
+at::Tensor cached_attention(const at::Tensor& qkv_TR, const Packing& packing, const std::vector<int64_t>& cache_rows,
+                            const Rope& rope, const AttentionShape& shape, at::Tensor& k_cache, at::Tensor& v_cache) {
+  const Heads heads = split_and_rotate(qkv_TR, packing, rope, shape);
+  const at::Tensor rows = at::tensor(at::ArrayRef<int64_t>(cache_rows), at::kLong).to(qkv_TR.device());
+  const int64_t width = shape.kv_heads * shape.head_dim;
+  k_cache.index_copy_(0, rows, heads.k_TKD.reshape({-1, width}));
+  v_cache.index_copy_(0, rows, heads.v_TKD.reshape({-1, width}));
+  const auto as_heads = [&](const at::Tensor& cache) {
+    return cache.view({cache.size(0), shape.kv_heads, shape.head_dim});
+  };
+  return attend(heads.q_THD, as_heads(k_cache), as_heads(v_cache), packing, shape);
+}
+
+}  // namespace reference
+}  // namespace ilr

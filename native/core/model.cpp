@@ -1,0 +1,186 @@
+#include "model.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/addmm.h>
+#include <ATen/ops/embedding.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/tensor.h>
+
+#include <algorithm>
+
+#include "error.h"
+#include "random.h"
+
+namespace ilr {
+namespace {
+
+std::string shape_text(at::IntArrayRef shape) {
+  std::string text = "[";
+  for (size_t i = 0; i < shape.size(); ++i) text += (i != 0 ? ", " : "") + std::to_string(shape[i]);
+  return text + "]";
+}
+
+std::string layer_name(int64_t layer, const char* part) {
+  return "model.layers." + std::to_string(layer) + "." + part;
+}
+
+}  // namespace
+
+Model::Model(const ModelConfig& c, at::ScalarType dtype, at::Device device)
+    : config_(c), shape_{c.num_heads, c.num_kv_heads, c.head_dim},
+      options_(at::TensorOptions().dtype(dtype).device(device)) {
+  const auto make = [&](const std::string& name, at::IntArrayRef shape) {
+    parameters_.emplace_back(name, at::empty(shape, options_));
+    return parameters_.back().second;
+  };
+  const int64_t width = c.hidden_size, attended = c.num_heads * c.head_dim;
+  embedding_VC_ = make("model.embed_tokens.weight", {c.vocab_size, width});
+  for (int64_t l = 0; l < c.num_layers; ++l) {
+    Layer layer;
+    layer.input_norm_C = make(layer_name(l, "input_layernorm.weight"), {width});
+    layer.qkv_RC = make(layer_name(l, "self_attn.qkv_proj.weight"), {shape_.row(), width});
+    if (c.qkv_bias) layer.qkv_bias_R = make(layer_name(l, "self_attn.qkv_proj.bias"), {shape_.row()});
+    layer.output_CA = make(layer_name(l, "self_attn.o_proj.weight"), {width, attended});
+    layer.post_norm_C = make(layer_name(l, "post_attention_layernorm.weight"), {width});
+    layer.gate_up_FC = make(layer_name(l, "mlp.gate_up_proj.weight"), {2 * c.intermediate_size, width});
+    layer.down_CF = make(layer_name(l, "mlp.down_proj.weight"), {width, c.intermediate_size});
+    layers_.push_back(std::move(layer));
+  }
+  norm_C_ = make("model.norm.weight", {width});
+  if (!c.tie_embeddings) output_VC_ = make("lm_head.weight", {c.vocab_size, width});
+}
+
+NamedTensors Model::hf_views(const NamedTensors& fused) const {
+  const int64_t q = config_.num_heads * config_.head_dim, kv = config_.num_kv_heads * config_.head_dim;
+  const int64_t f = config_.intermediate_size;
+  NamedTensors out;
+  const auto split = [&](const std::string& name, const at::Tensor& t, const std::string& part,
+                         const std::vector<std::pair<const char*, int64_t>>& pieces) {
+    const size_t at = name.find(part);
+    if (at == std::string::npos) return false;
+    int64_t row = 0;
+    for (const auto& [piece, rows] : pieces) {
+      out.emplace_back(name.substr(0, at) + piece + name.substr(at + part.size()), t.narrow(0, row, rows));
+      row += rows;
+    }
+    return true;
+  };
+  for (const auto& [name, t] : fused) {
+    if (split(name, t, "qkv_proj", {{"q_proj", q}, {"k_proj", kv}, {"v_proj", kv}})) continue;
+    if (split(name, t, "gate_up_proj", {{"gate_proj", f}, {"up_proj", f}})) continue;
+    out.emplace_back(name, t);
+  }
+  return out;
+}
+
+void Model::read(const SafetensorsReader& weights) {
+  const at::NoGradGuard no_grad;
+  for (const auto& [name, view] : hf_tensors()) {
+    if (!weights.contains(name)) {
+      throw Error("ILR_INVALID_MODEL", "the weights hold no tensor \"" + name + "\", which config.json (" +
+                                           config_.model_type + ") asks for");
+    }
+    const auto shape = weights.shape(name);
+    if (at::IntArrayRef(shape) != view.sizes()) {
+      throw Error("ILR_INVALID_MODEL", "tensor \"" + name + "\": config.json asks for shape " +
+                                           shape_text(view.sizes()) + ", the weights have " + shape_text(shape));
+    }
+    view.copy_(weights.view(name));
+  }
+}
+
+void Model::draw(uint64_t seed) {
+  const at::NoGradGuard no_grad;
+  uint64_t index = 0;
+  for (const auto& [name, parameter] : parameters_) {
+    const bool is_norm = name.find("norm") != std::string::npos;
+    const bool is_bias = name.ends_with(".bias");
+    if (is_norm || is_bias) {
+      parameter.fill_(is_norm ? 1 : 0);
+    } else {
+      at::Tensor values = at::empty(parameter.sizes(), at::kFloat);
+      float* data = values.mutable_data_ptr<float>();
+      for (int64_t i = 0; i < values.numel(); ++i) {
+        data[i] = static_cast<float>(config_.initializer_range * normal_at(seed, index, static_cast<uint64_t>(i)));
+      }
+      parameter.copy_(values);
+    }
+    ++index;
+  }
+}
+
+void Model::require_grad(bool on) {
+  for (const auto& [name, parameter] : parameters_) parameter.set_requires_grad(on);
+}
+
+int64_t Model::parameter_count() const {
+  int64_t count = 0;
+  for (const auto& [name, parameter] : parameters_) count += parameter.numel();
+  return count;
+}
+
+const Rope& Model::rope_for(const Packing& packing) const {
+  int64_t needed = 1;
+  for (const int32_t p : packing.positions) needed = std::max<int64_t>(needed, p + 1);
+  const int64_t have = rope_.cos.defined() ? rope_.cos.size(0) : 0;
+  if (needed > have) {
+    const int64_t grown = std::min(std::max(needed, std::max<int64_t>(2 * have, 512)),
+                                   std::max(needed, config_.max_positions));
+    rope_ = make_rope(grown, config_.head_dim, config_.rope_theta, options_.dtype().toScalarType(), options_.device());
+  }
+  return rope_;
+}
+
+template <typename Attend>
+at::Tensor Model::run(const Packing& packing, Attend&& attend) const {
+  const at::Tensor ids = at::tensor(at::ArrayRef<int32_t>(packing.ids), at::kLong).to(options_.device());
+  at::Tensor x = at::embedding(embedding_VC_, ids);
+  for (size_t l = 0; l < layers_.size(); ++l) {
+    const Layer& layer = layers_[l];
+    const at::Tensor h = rms_norm(x, layer.input_norm_C, config_.rms_norm_eps);
+    const at::Tensor qkv = layer.qkv_bias_R.defined() ? at::addmm(layer.qkv_bias_R, h, layer.qkv_RC.t())
+                                                      : at::mm(h, layer.qkv_RC.t());
+    x = at::addmm(x, attend(qkv, l), layer.output_CA.t());
+    const at::Tensor gate_up = at::mm(rms_norm(x, layer.post_norm_C, config_.rms_norm_eps), layer.gate_up_FC.t());
+    x = at::addmm(x, swiglu(gate_up), layer.down_CF.t());
+  }
+  return rms_norm(x, norm_C_, config_.rms_norm_eps);
+}
+
+at::Tensor Model::forward(const Packing& packing) const {
+  const Rope& rope = rope_for(packing);
+  return run(packing, [&](const at::Tensor& qkv, size_t) { return self_attention(qkv, packing, rope, shape_); });
+}
+
+at::Tensor Model::forward(const Packing& packing, const std::vector<int64_t>& cache_rows, KvCache& cache) const {
+  const at::NoGradGuard no_grad;
+  const Rope& rope = rope_for(packing);
+  return run(packing, [&](const at::Tensor& qkv, size_t l) {
+    return cached_attention(qkv, packing, cache_rows, rope, shape_, cache.k[l], cache.v[l]);
+  });
+}
+
+KvCache Model::make_cache(int64_t rows) const {
+  KvCache cache;
+  for (int64_t l = 0; l < config_.num_layers; ++l) {
+    cache.k.push_back(at::empty({rows, config_.num_kv_heads * config_.head_dim}, options_));
+    cache.v.push_back(at::empty({rows, config_.num_kv_heads * config_.head_dim}, options_));
+  }
+  return cache;
+}
+
+int64_t Model::cache_bytes_per_row() const {
+  return 2 * config_.num_layers * config_.num_kv_heads * config_.head_dim *
+         static_cast<int64_t>(options_.dtype().itemsize());
+}
+
+int64_t Model::activation_bytes_per_token() const {
+  // Per layer: two norms and their inputs, qkv twice, attention out, gate/up and their product.
+  const int64_t per_layer = 5 * config_.hidden_size + 2 * shape_.row() + config_.num_heads * config_.head_dim +
+                            3 * config_.intermediate_size;
+  return config_.num_layers * per_layer * static_cast<int64_t>(options_.dtype().itemsize());
+}
+
+}  // namespace ilr

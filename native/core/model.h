@@ -1,0 +1,65 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "layers.h"
+#include "model_config.h"
+#include "safetensors.h"
+
+namespace ilr {
+
+using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
+
+// Keys and values of what was read so far, per layer [rows, KV*D]. Who owns which rows is the generator's business.
+struct KvCache {
+  std::vector<at::Tensor> k, v;
+};
+
+// The Llama family (llama, qwen2), driven by config.json; the same code on every device. q/k/v and gate/up are stored
+// fused; the Hugging Face tensors are views of them, so that loading, sampling, training and saving share one storage.
+class Model {
+ public:
+  Model(const ModelConfig& config, at::ScalarType dtype, at::Device device);
+  void read(const SafetensorsReader& weights);  // ILR_INVALID_MODEL on a missing tensor or another shape
+  void draw(uint64_t seed);
+
+  const ModelConfig& config() const { return config_; }
+  const NamedTensors& parameters() const { return parameters_; }    // fused, each once: what is trained
+  NamedTensors hf_tensors() const { return hf_views(parameters_); }  // views under the Hugging Face names
+  // The same split of any tensors shaped like the parameters (gradients, say).
+  NamedTensors hf_views(const NamedTensors& fused) const;
+  void require_grad(bool on);
+  int64_t parameter_count() const;
+
+  // Hidden states after the final norm, [T, C]. Without a cache rows attend each other, with gradient where it is on.
+  at::Tensor forward(const Packing& packing) const;
+  // With a cache: row r is stored in cache row cache_rows[r]; no gradient.
+  at::Tensor forward(const Packing& packing, const std::vector<int64_t>& cache_rows, KvCache& cache) const;
+  const at::Tensor& output_weight_VC() const { return config_.tie_embeddings ? embedding_VC_ : output_VC_; }
+  KvCache make_cache(int64_t rows) const;
+  int64_t cache_bytes_per_row() const;
+  int64_t activation_bytes_per_token() const;  // of a training forward pass, roughly
+
+ private:
+  struct Layer {
+    at::Tensor input_norm_C, qkv_RC, qkv_bias_R, output_CA, post_norm_C, gate_up_FC, down_CF;
+  };
+  template <typename Attend>
+  at::Tensor run(const Packing& packing, Attend&& attend) const;
+  const Rope& rope_for(const Packing& packing) const;
+
+  ModelConfig config_;
+  AttentionShape shape_;
+  at::TensorOptions options_;
+  at::Tensor embedding_VC_, norm_C_, output_VC_;
+  std::vector<Layer> layers_;
+  NamedTensors parameters_;
+  mutable Rope rope_;  // grown to the longest position seen
+};
+
+}  // namespace ilr

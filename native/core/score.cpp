@@ -1,0 +1,86 @@
+#include "score.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/addmm.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/exp.h>
+#include <ATen/ops/gather.h>
+#include <ATen/ops/log_softmax.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/mul.h>
+#include <ATen/ops/softmax.h>
+#include <ATen/ops/sum.h>
+#include <ATen/ops/zeros_like.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <algorithm>
+
+namespace ilr {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+constexpr int64_t kChunkBytes = int64_t{64} << 20;
+
+struct ScoreTokens : torch::autograd::Function<ScoreTokens> {
+  static variable_list forward(AutogradContext* ctx, const at::Tensor& hidden, const at::Tensor& weight,
+                               const at::Tensor& targets, double temperature) {
+    const int64_t rows = hidden.size(0);
+    const int64_t chunk = rows_per_chunk(weight.size(0), hidden.element_size());
+    at::Tensor logprobs = at::empty({rows}, hidden.options()), entropies = at::empty({rows}, hidden.options());
+    for (int64_t begin = 0; begin < rows; begin += chunk) {
+      const int64_t n = std::min(chunk, rows - begin);
+      at::Tensor logits = at::mm(hidden.narrow(0, begin, n), weight.t());
+      if (temperature != 1) logits.mul_(1 / temperature);
+      const at::Tensor logp = at::log_softmax(logits, -1);
+      logprobs.narrow(0, begin, n).copy_(logp.gather(1, targets.narrow(0, begin, n).unsqueeze(1)).squeeze(1));
+      at::exp_out(logits, logp);
+      entropies.narrow(0, begin, n).copy_(logits.mul_(logp).sum(-1).neg_());
+    }
+    ctx->save_for_backward({hidden, weight, targets});
+    ctx->saved_data["temperature"] = temperature;
+    ctx->mark_non_differentiable({entropies});
+    return {logprobs, entropies};
+  }
+
+  // d logprob_t / d logits_t = (onehot - softmax) / temperature.
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    const auto saved = ctx->get_saved_variables();
+    const at::Tensor &hidden = saved[0], &weight = saved[1], &targets = saved[2];
+    const double temperature = ctx->saved_data["temperature"].toDouble();
+    const at::Tensor coefficient = grads[0].mul(1 / temperature).unsqueeze(1);
+    const int64_t rows = hidden.size(0);
+    const int64_t chunk = rows_per_chunk(weight.size(0), hidden.element_size());
+    at::Tensor dhidden = at::empty_like(hidden), dweight = at::zeros_like(weight);
+    for (int64_t begin = 0; begin < rows; begin += chunk) {
+      const int64_t n = std::min(chunk, rows - begin);
+      const at::Tensor h = hidden.narrow(0, begin, n), c = coefficient.narrow(0, begin, n);
+      at::Tensor logits = at::mm(h, weight.t());
+      if (temperature != 1) logits.mul_(1 / temperature);
+      at::Tensor dlogits = at::softmax(logits, -1);
+      dlogits.mul_(c.neg());
+      dlogits.scatter_add_(1, targets.narrow(0, begin, n).unsqueeze(1), c);
+      at::Tensor dh = dhidden.narrow(0, begin, n);
+      at::mm_out(dh, dlogits, weight);
+      dweight.addmm_(dlogits.t(), h);
+    }
+    return {dhidden, dweight, at::Tensor(), at::Tensor()};
+  }
+};
+
+}  // namespace
+
+int64_t rows_per_chunk(int64_t vocab, int64_t element_bytes) {
+  return std::max<int64_t>(16, kChunkBytes / (vocab * element_bytes));
+}
+
+TokenScores score_tokens(const at::Tensor& hidden_MC, const at::Tensor& weight_VC, const at::Tensor& targets_M,
+                         double temperature) {
+  const auto out = ScoreTokens::apply(hidden_MC, weight_VC, targets_M, temperature);
+  return {out[0], out[1]};
+}
+
+}  // namespace ilr
