@@ -1,0 +1,79 @@
+import {Command, CommanderError} from 'commander';
+import {IlrError} from '../errors.js';
+import {packageRoot, packageVersion} from '../native/paths.js';
+
+interface CommandModule {
+  register(program: Command): void;
+}
+
+// Each command is imported only when it runs: `doctor` must work where half of the package does not.
+const commands: Readonly<Record<string, string>> = {
+  setup: 'find or get LibTorch and build the native addon; does nothing when that is done',
+  doctor: 'say what is here, what is missing and the command that mends it',
+  demo: 'two tiny agents, made from a seed, learn together on the CPU',
+  train: 'train agents as a YAML file says',
+  eval: 'measure the solo accuracy of a model or checkpoint on a question file',
+  sample: 'let a model answer one prompt',
+};
+
+const help = `
+Start here:
+  $ ilr-native setup                        once; about two minutes
+  $ ilr-native demo                         two tiny agents learn together, in minutes, on the CPU
+  $ ilr-native train config.yaml            your own models and questions
+  $ ilr-native train config.yaml --resume   go on after Ctrl-C or a crash
+
+\`ilr-native <command> --help\` tells a command's options. Where something does not work: \`ilr-native doctor\`.
+Environment: ILR_LIBTORCH (a LibTorch or Python torch folder), ILR_CACHE (where LibTorch is kept), ILR_DEBUG=1 (stack traces).`;
+
+/** Runs one command line and returns the exit code; errors are printed. */
+export async function main(args: readonly string[]): Promise<number> {
+  process.stdout.on('error', endWhenReaderIsGone);
+  try {
+    const program = await createProgram(args);
+    if (args.length === 0) program.help();
+    await program.parseAsync(args, {from: 'user'});
+    return Number(process.exitCode ?? 0);
+  } catch (error) {
+    return report(error);
+  }
+}
+
+export async function createProgram(args: readonly string[]): Promise<Command> {
+  const program = new Command('ilr-native')
+    .description(
+      'Trains language models to reason better alone by letting them learn together (ILR, arXiv 2509.26306).',
+    )
+    .version(packageVersion(packageRoot()))
+    .addHelpText('after', help)
+    .showHelpAfterError('(ilr-native --help tells the commands)')
+    .exitOverride();
+  const words = args.filter((arg) => !arg.startsWith('-'));
+  const name = words[0] === 'help' ? words[1] : words[0];
+  for (const [command, description] of Object.entries(commands)) {
+    if (command === name) ((await import(`./${command}.js`)) as CommandModule).register(program);
+    else program.command(command).description(description);
+  }
+  for (const command of program.commands) command.exitOverride();
+  return program;
+}
+
+function report(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode; // it has printed itself
+  if (IlrError.is(error)) {
+    process.stderr.write(`error: ${error.message}\n`);
+    if (process.env.ILR_DEBUG) process.stderr.write(`${error.code} ${error.stack}\n`);
+    return 1;
+  }
+  const {message, stack} = error instanceof Error ? error : new Error(String(error));
+  process.stderr.write(`error: unexpected: ${message}\n`);
+  process.stderr.write(
+    process.env.ILR_DEBUG ? `${stack}\n` : 'Run again with ILR_DEBUG=1 for the stack trace, and please report it.\n',
+  );
+  return 1;
+}
+
+function endWhenReaderIsGone(error: NodeJS.ErrnoException): void {
+  if (error.code === 'EPIPE') process.exit(0);
+  throw error;
+}

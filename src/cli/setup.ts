@@ -1,0 +1,44 @@
+import type {Command} from 'commander';
+import {type SetupResult, setUp, sourceWords} from '../native/setup.js';
+import {createSetupReport} from './setup-progress.js';
+import {Screen} from './terminal.js';
+
+interface Options {
+  readonly libtorch?: string;
+  readonly own?: boolean;
+  readonly force?: boolean;
+  readonly tests?: boolean;
+  readonly json?: boolean;
+}
+
+export function register(program: Command): void {
+  program
+    .command('setup')
+    .description('find or get LibTorch and build the native addon; does nothing when that is done')
+    .option('--libtorch <folder>', 'use this LibTorch folder or Python torch folder (also: ILR_LIBTORCH)')
+    .option('--own', "pass an installed Python's torch over: use the one in ilr-native's cache, or get it")
+    .option('--force', 'build and prove again even where nothing has changed')
+    .option('--tests', 'also build the C++ tests and tools')
+    .option('--json', 'print the result as JSON; progress goes to stderr')
+    .addHelpText(
+      'after',
+      `
+LibTorch 2.11 to 2.15 is looked for in this order: --libtorch, ILR_LIBTORCH, the last set-up, an installed Python's torch
+(used in place), ilr-native's cache; else pip gets torch 2.13.0 (about 530 MB) into the cache. Nothing else is downloaded
+but cmake and ninja, by pip, where the system has none. Needs g++ 11 or later.`,
+    )
+    .action(async (options: Options) => {
+      const {tests: withTests, json, ...rest} = options;
+      const screen = new Screen(json ? process.stderr : process.stdout);
+      const result = await setUp({...rest, withTests, report: createSetupReport(screen)});
+      screen.clear();
+      if (json) process.stdout.write(`${JSON.stringify(result, undefined, 2)}\n`);
+      else screen.line(describe(result));
+    });
+}
+
+function describe({changed, state}: SetupResult): string {
+  const {version, source} = state.libtorch;
+  const ready = `the addon is built on LibTorch ${version} (${sourceWords[source]})`;
+  return changed ? `Ready: ${ready}.` : `Nothing to do: ${ready}.`;
+}

@@ -1,0 +1,147 @@
+import {mkdir, readdir, readFile, rename, rm, writeFile} from 'node:fs/promises';
+import path from 'node:path';
+import {IlrError} from '../errors.js';
+import {hashLargeFile} from './hash.js';
+import {type FoundLibtorch, findCached, inspectLibtorch} from './libtorch.js';
+import {withLock} from './lock.js';
+import {cacheFolder, type Env} from './paths.js';
+import {findPip, type Pip, pipDownload, pipFailed} from './pip.js';
+import type {Report} from './progress.js';
+import {extractZip, listZip, type ZipEntry} from './unzip.js';
+
+const requirement = 'torch==2.13.0';
+
+// Of the wheels that pip's own index serves for the fixed tag. Another index may serve others (a CPU build): their hash
+// is printed and recorded.
+const pinnedSha256: Readonly<Record<string, string>> = {
+  'torch-2.13.0-cp312-cp312-manylinux_2_28_x86_64.whl':
+    '796633c4cdf0fe2cdced72d8f88f22e73dbcfce83132763162f6d4bff13b820b',
+  'nvidia_cuda_cupti-13.0.85-py3-none-manylinux_2_25_x86_64.whl':
+    '4eb01c08e859bf924d222250d2e8f8b8ff6d3db4721288cf35d14252a4d933c8',
+  'nvidia_cuda_runtime-13.0.96-py3-none-manylinux2014_x86_64.manylinux_2_17_x86_64.whl':
+    '7f82250d7782aa23b6cfe765ecc7db554bd3c2870c43f3d1821f1d18aebf0548',
+};
+
+/**
+Gets LibTorch for the CPU by pip into the cache. The wheel may be a CUDA build: of that only the CPU half is unpacked, and
+the two NVIDIA libraries that this half still links are laid where its RPATH looks for them.
+*/
+export async function acquireLibtorch(env: Env, report: Report): Promise<FoundLibtorch> {
+  const cache = path.join(cacheFolder(env), 'libtorch');
+  const onWait = (pid: number): void =>
+    report({phase: 'download', message: `waiting for another set-up (process ${pid})`});
+  return withLock(path.join(cache, '.lock'), onWait, async () => {
+    const found = findCached(env);
+    if (found) return found;
+    const pip = await findPip(env);
+    const downloads = path.join(cache, '.downloads');
+    const partial = path.join(cache, '.partial');
+    await rm(partial, {recursive: true, force: true});
+    await mkdir(partial, {recursive: true});
+    const libtorch = await downloadAndUnpack(pip, downloads, partial, report);
+    await rm(downloads, {recursive: true, force: true});
+    const folder = path.join(cache, `${libtorch.version}-cpu`);
+    await rename(partial, folder);
+    const moved = inspectLibtorch(folder);
+    if ('problem' in moved) throw new IlrError('ILR_IO', `LibTorch was unpacked, but ${moved.problem}.`);
+    return {...moved, source: 'acquired'};
+  });
+}
+
+async function downloadAndUnpack(pip: Pip, downloads: string, partial: string, report: Report) {
+  const wheel = await downloadTorch(pip, downloads, report);
+  const hashes = {[path.basename(wheel)]: await checkHash(wheel, report)};
+  await unpackWheel(wheel, partial, isCpuPart, report);
+  const libtorch = inspectLibtorch(partial);
+  if ('problem' in libtorch)
+    throw new IlrError('ILR_IO', `${path.basename(wheel)} is not usable: ${libtorch.problem}.`);
+  const metadata = await readMetadata(partial);
+  for (const cuda of cudaRequirements(metadata)) {
+    for (const part of await downloadCuda(pip, path.join(downloads, 'cuda'), cuda, report)) {
+      hashes[path.basename(part)] = await checkHash(part, report);
+      await unpackWheel(part, partial, isCudaStub, report);
+    }
+  }
+  await writeFile(path.join(partial, 'wheels.json'), `${JSON.stringify(hashes, undefined, 2)}\n`);
+  return libtorch;
+}
+
+async function downloadTorch(pip: Pip, folder: string, report: Report): Promise<string> {
+  await mkdir(folder, {recursive: true});
+  let result = await pipDownload(pip, {folder, requirement, fixedTag: true, report});
+  // A local wheel folder may hold nothing but the wheel of the installed Python.
+  const isMissing = /No matching distribution|Could not find a version/.test(result.stderr);
+  if (result.code !== 0 && isMissing) result = await pipDownload(pip, {folder, requirement, fixedTag: false, report});
+  const [wheel] = await wheelsOf(folder);
+  if (result.code !== 0 || wheel === undefined) throw pipFailed(result, requirement);
+  return wheel;
+}
+
+async function downloadCuda(pip: Pip, folder: string, cuda: string, report: Report): Promise<readonly string[]> {
+  await mkdir(folder, {recursive: true});
+  const options = {folder, requirement: cuda, withDependencies: true, report};
+  const result = await pipDownload(pip, {...options, fixedTag: true});
+  if (result.code !== 0) throw pipFailed(result, cuda);
+  return (await wheelsOf(folder)).filter((file) => /nvidia_cuda_(runtime|cupti)/.test(path.basename(file)));
+}
+
+async function wheelsOf(folder: string): Promise<readonly string[]> {
+  const names = await readdir(folder);
+  return names.filter((name) => name.endsWith('.whl')).map((name) => path.join(folder, name));
+}
+
+async function checkHash(file: string, report: Report): Promise<string> {
+  const name = path.basename(file);
+  const actual = await hashLargeFile(file);
+  const expected = pinnedSha256[name];
+  if (expected !== undefined && actual !== expected) {
+    await rm(file, {force: true});
+    throw new IlrError(
+      'ILR_IO',
+      `${name} must have SHA-256 ${expected}, but has ${actual}: it was damaged or replaced on its way. It has been deleted; ` +
+        'run `npx ilr-native setup` again, or name a LibTorch that you trust: `npx ilr-native setup --libtorch <folder>`.',
+    );
+  }
+  const note = expected === undefined ? 'not a file we know; its hash is recorded' : 'as expected';
+  report({phase: 'download', message: `${name} SHA-256 ${actual} (${note})`});
+  return actual;
+}
+
+async function unpackWheel(
+  wheel: string,
+  folder: string,
+  isWanted: (name: string) => boolean,
+  report: Report,
+): Promise<void> {
+  const entries = (await listZip(wheel)).filter((entry: ZipEntry) => isWanted(entry.name));
+  const message = path.basename(wheel);
+  await extractZip(wheel, entries, folder, (done, total) =>
+    report({phase: 'unpack', message, done, total, unit: 'bytes'}),
+  );
+}
+
+/** Headers, the libraries that the CPU needs, and the licence. */
+export function isCpuPart(name: string): boolean {
+  if (
+    /^torch\/include\/|^torch\/version\.py$|^torch-[^/]+\.dist-info\/(METADATA|licenses\/LICENSE|LICENSE)$/.test(name)
+  )
+    return true;
+  return /^torch\/lib\/lib[^/]+\.so[^/]*$/.test(name) && !/cuda|nvrtc|nvshmem|python|libshm|global_deps/.test(name);
+}
+
+export function isCudaStub(name: string): boolean {
+  return /^nvidia\/[^/]+\/lib\/lib(cudart|cupti)\.so[^/]*$|\.dist-info\/(licenses\/)?L[iI][cC][^/]*$/.test(name);
+}
+
+async function readMetadata(folder: string): Promise<string> {
+  const info = (await readdir(folder)).find((name) => name.endsWith('.dist-info'));
+  return info === undefined ? '' : readFile(path.join(folder, info, 'METADATA'), 'utf8');
+}
+
+/** What a CUDA build's CPU half needs of NVIDIA's packages, at the versions that its metadata names; nothing for a CPU build. */
+export function cudaRequirements(metadata: string): readonly string[] {
+  const toolkit = /^Requires-Dist: cuda-toolkit\[[^\]]*\]==([\d.]+)/m.exec(metadata)?.[1];
+  if (toolkit !== undefined) return [`cuda-toolkit[cudart,cupti]==${toolkit}`];
+  const separate = metadata.matchAll(/^Requires-Dist: (nvidia-cuda-(?:runtime|cupti)[\w-]*) ?\(?==([\d.]+)/gm);
+  return [...separate].map(([, name, version]) => `${name}==${version}`);
+}
