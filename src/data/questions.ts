@@ -1,0 +1,154 @@
+import {createReadStream} from 'node:fs';
+import {IlrError} from '../errors.js';
+import {lastBoxed} from '../reward/boxed.js';
+import type {Question} from '../types.js';
+
+/** Part of `RunConfig['data']`. */
+export interface QuestionFormat {
+  readonly fields: {readonly id: string; readonly question: string; readonly answer: string; readonly level: string};
+  /** Where the gold answer stands in the answer field: all of it, after the last `####`, or in the last `\boxed{}`. */
+  readonly answer: 'field' | 'gsm8k' | 'boxed';
+}
+
+export interface QuestionFile {
+  readonly questions: readonly Question[];
+  /** What is odd about the file but does not stop a run. */
+  readonly warnings: readonly string[];
+}
+
+const maxLineBytes = 16 * 2 ** 20;
+
+/**
+Reads a question file: JSON lines, one object a line, UTF-8. Blank lines are skipped; a question without an id gets its line number.
+
+@throws IlrError `ILR_INVALID_DATA` naming file and line on a line that is not a question, an id that stands twice, or a file without questions;
+`ILR_IO` when it cannot be read.
+*/
+export async function readQuestions(file: string, format: QuestionFormat): Promise<QuestionFile> {
+  const questions: Question[] = [];
+  const lineOfId = new Map<string, number>();
+  const oddLevels: number[] = [];
+  for await (const {number, bytes} of readLines(file)) {
+    const fail = (expected: string, got: string): never => {
+      throw new IlrError('ILR_INVALID_DATA', `${file}:${number}: expected ${expected}, got ${got}`);
+    };
+    const text = decode(bytes, fail);
+    if (text.trim() === '') continue;
+    const {question, hasOddLevel} = toQuestion(parseObject(text, fail), number, format, fail);
+    const earlier = lineOfId.get(question.id);
+    if (earlier !== undefined)
+      fail('each id once', `${JSON.stringify(question.id)}, which line ${earlier} has already`);
+    lineOfId.set(question.id, number);
+    if (hasOddLevel) oddLevels.push(number);
+    questions.push(question);
+  }
+  if (questions.length === 0)
+    throw new IlrError('ILR_INVALID_DATA', `${file}: expected at least one question, got an empty file`);
+  const warnings =
+    oddLevels.length === 0
+      ? []
+      : [`${file}: the level of ${oddLevels.length} questions is not a number and was left out (line ${oddLevels[0]})`];
+  return {questions, warnings};
+}
+
+type Fail = (expected: string, got: string) => never;
+type Row = Readonly<Record<string, unknown>>;
+
+function decode(bytes: Buffer, fail: Fail): string {
+  try {
+    return new TextDecoder('utf-8', {fatal: true}).decode(bytes);
+  } catch {
+    return fail('UTF-8', 'bytes that are not');
+  }
+}
+
+function parseObject(text: string, fail: Fail): Row {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    return fail('one JSON object', `${quote(text)} (${(error as Error).message})`);
+  }
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? (value as Row)
+    : fail('one JSON object', quote(text));
+}
+
+function toQuestion(row: Row, line: number, format: QuestionFormat, fail: Fail) {
+  const {fields} = format;
+  const get = (name: string) => (Object.hasOwn(row, name) ? row[name] : undefined);
+  const text = get(fields.question);
+  if (typeof text !== 'string' || text.trim() === '')
+    return fail(`text in the field ${JSON.stringify(fields.question)}`, describe(text, row));
+  const raw = get(fields.answer);
+  if (typeof raw !== 'string' && typeof raw !== 'number')
+    return fail(`text or a number in the field ${JSON.stringify(fields.answer)}`, describe(raw, row));
+  const id = get(fields.id) ?? line;
+  if (typeof id !== 'string' && typeof id !== 'number')
+    return fail(`text or a number in the field ${JSON.stringify(fields.id)}`, describe(id, row));
+  const levelField = get(fields.level);
+  const level = toLevel(levelField);
+  const question: Question = {
+    id: String(id),
+    text,
+    answer: extractAnswer(String(raw), format.answer, fail),
+    ...(level !== undefined && {level}),
+  };
+  return {question, hasOddLevel: levelField != null && level === undefined};
+}
+
+function extractAnswer(raw: string, where: QuestionFormat['answer'], fail: Fail): string {
+  if (where === 'field') return raw.trim();
+  const found = where === 'boxed' ? (lastBoxed(raw) ?? lastBareBox(raw)) : raw.split('####').slice(1).at(-1);
+  const answer = found?.trim();
+  return answer || fail(where === 'boxed' ? 'an answer in \\boxed{}' : 'an answer after ####', quote(raw.slice(-60)));
+}
+
+/** `\boxed 2`, as some solutions of MATH have it. */
+function lastBareBox(raw: string): string | undefined {
+  return [...raw.matchAll(/\\boxed\s+([^\s${}]+)/g)].at(-1)?.[1];
+}
+
+/** A number, or text such as `Level 3`. */
+function toLevel(value: unknown): number | undefined {
+  if (typeof value === 'number' && Number.isFinite(value)) return value;
+  const digits = typeof value === 'string' ? /^(?:level\s*)?(\d+)$/i.exec(value.trim())?.[1] : undefined;
+  return digits === undefined ? undefined : Number(digits);
+}
+
+function describe(value: unknown, row: Row): string {
+  if (value !== undefined) return quote(JSON.stringify(value));
+  const names = Object.keys(row).map((name) => JSON.stringify(name));
+  return `no such field; the line has ${names.slice(0, 12).join(', ') || 'none'}. data.fields names the fields`;
+}
+
+function quote(text: string): string {
+  const short = text.length > 80 ? `${text.slice(0, 80)}…` : text;
+  return JSON.stringify(short);
+}
+
+/** Split on \n only: other separators, U+2028 for one, may stand inside JSON text. */
+async function* readLines(file: string): AsyncGenerator<{readonly number: number; readonly bytes: Buffer}> {
+  let number = 1;
+  let rest: Buffer[] = [];
+  let restBytes = 0;
+  try {
+    for await (const chunk of createReadStream(file) as AsyncIterable<Buffer>) {
+      let start = 0;
+      for (let end = chunk.indexOf(10); end >= 0; end = chunk.indexOf(10, start)) {
+        yield {number: number++, bytes: Buffer.concat([...rest, chunk.subarray(start, end)])};
+        rest = [];
+        restBytes = 0;
+        start = end + 1;
+      }
+      rest.push(chunk.subarray(start));
+      restBytes += chunk.length - start;
+      if (restBytes > maxLineBytes)
+        throw new IlrError('ILR_INVALID_DATA', `${file}:${number}: expected lines of at most ${maxLineBytes} bytes`);
+    }
+  } catch (cause) {
+    if (IlrError.is(cause)) throw cause;
+    throw new IlrError('ILR_IO', `${file}: could not be read: ${(cause as Error).message}`, {cause});
+  }
+  if (restBytes > 0) yield {number, bytes: Buffer.concat(rest)};
+}
