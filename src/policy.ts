@@ -114,6 +114,8 @@ export interface UpdateOptions extends OptimizerOptions {
   readonly epsilonHigh?: number;
   readonly microBatchTokens?: number;
   readonly signal?: AbortSignal;
+  /** Micro-batches done of all. Must not throw. */
+  readonly onProgress?: (done: number, total: number) => void;
 }
 
 export interface UpdateResult {

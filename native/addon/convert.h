@@ -1,0 +1,42 @@
+#pragma once
+
+#include <napi.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "../core/policy.h"
+#include "../core/types.h"
+#include "call.h"
+
+namespace ilr::addon {
+
+// JavaScript values to the core's, copied and then checked, so that nothing can change between the two. Nothing is
+// trusted: each function throws ilr::Error ILR_INVALID_ARGUMENT naming the value, what was expected and what came.
+
+RuntimeOptions runtime_options(const Napi::Value& value);
+PolicyOptions policy_options(const Napi::Value& value);
+bool flag(const Napi::Value& value, const char* name, bool fallback);
+std::string text(const Napi::Value& value, const std::string& where, size_t longest);
+uint64_t seed(const Napi::Value& value);
+
+GenerateRequest generate_request(const Napi::Value& value, const PolicyInfo& policy);
+ScoreRequest score_request(const Napi::Value& value, const PolicyInfo& policy);
+TrainingBatch training_batch(const Napi::Value& value, Loss loss, const PolicyInfo& policy);
+UpdateOptions update_options(const Napi::Value& value);
+
+// The function of that name, or empty.
+Napi::FunctionReference callback(const Napi::Value& value, const char* name);
+
+// The core's values to JavaScript, copied.
+
+Napi::Value to_js(Napi::Env env, const std::vector<int32_t>& values);
+Napi::Value to_js(Napi::Env env, const Completion& completion);
+Napi::Value to_js(Napi::Env env, const GenerateCounters& counters);
+Napi::Value to_js(Napi::Env env, const ScoreResult& result);
+Napi::Value to_js(Napi::Env env, const UpdateResult& result);
+Napi::Value to_js(Napi::Env env, const PolicyInfo& info);
+
+}  // namespace ilr::addon

@@ -1,0 +1,209 @@
+#include "objects.h"
+
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <utility>
+
+#include "../core/error.h"
+#include "convert.h"
+
+namespace ilr::addon {
+namespace {
+
+constexpr size_t longest_path = 4096;
+constexpr size_t longest_config = 1 << 20;
+
+struct RuntimeHandle {
+  Napi::Env env;
+  std::shared_ptr<Environment> environment;
+  std::shared_ptr<RuntimeCore> core;
+  ~RuntimeHandle() { environment->dispose_runtime(env, core, {}); }
+  Runtime& runtime() const {
+    if (core->disposed) throw Error("ILR_DISPOSED", "The runtime was disposed; open another.");
+    return *core->runtime;
+  }
+};
+
+struct PolicyHandle {
+  std::shared_ptr<RuntimeHandle> owner;  // the runtime outlives its policies
+  std::shared_ptr<PolicyCore> core;
+  ~PolicyHandle() { owner->environment->dispose_policy(owner->env, owner->core, core, {}); }
+  Environment& environment() const { return *owner->environment; }
+  // Asked for after the arguments are read: reading them can run JavaScript that disposes.
+  Runtime& runtime() const {
+    if (core->disposed) throw Error("ILR_DISPOSED", "The policy was disposed; load or create another.");
+    return owner->runtime();
+  }
+};
+
+using Method = std::function<Napi::Value(const Napi::CallbackInfo&)>;
+
+void add_method(Napi::Object& object, const char* name, Method method) {
+  object.Set(name, Napi::Function::New(
+                       object.Env(),
+                       [method = std::move(method)](const Napi::CallbackInfo& info) {
+                         return guarded(info.Env(), [&] { return method(info); });
+                       },
+                       name));
+}
+
+using Dispose = std::function<void(Environment::Event)>;
+
+Napi::Value disposed(Napi::Env env, const Dispose& dispose) {
+  auto deferred = Napi::Promise::Deferred::New(env);
+  dispose([deferred](Napi::Env env) { deferred.Resolve(env.Undefined()); });
+  return deferred.Promise();
+}
+
+Control control_of(const std::shared_ptr<Environment>& environment, const std::shared_ptr<Call>& call) {
+  Control control;
+  control.abort = &call->abort;
+  if (!call->on_progress.IsEmpty()) {
+    control.progress = [environment, call](int64_t done, int64_t total) {
+      environment->post_news(call, [&](Call& news) { news.progress = {done, total}; });
+    };
+  }
+  return control;
+}
+
+Napi::Value generate(const Napi::CallbackInfo& info, const std::shared_ptr<PolicyHandle>& policy) {
+  auto request = std::make_shared<GenerateRequest>(generate_request(info[0], policy->core->info));
+  auto call = std::make_shared<Call>(info.Env());
+  call->on_completion = callback(info[1], "onCompletion");
+  call->on_tokens = callback(info[1], "onTokens");
+  std::function<void(int64_t, int32_t)> on_token;
+  const auto environment = policy->environment().shared_from_this();
+  if (!call->on_tokens.IsEmpty()) {
+    on_token = [environment, call](int64_t index, int32_t id) {
+      environment->post_news(call, [&](Call& news) {
+        news.tokens.push_back(static_cast<int32_t>(index));
+        news.tokens.push_back(id);
+      });
+    };
+  }
+  auto on_completion = [environment, call](Completion completion) {
+    environment->post_news(call, [&](Call& news) { news.completions.push_back(std::move(completion)); });
+  };
+  auto work = [core = policy->core, control = control_of(environment, call), request, on_completion, on_token] {
+    const GenerateCounters counters = core->policy->generate(*request, on_completion, on_token, control);
+    return Environment::Settle([counters](Napi::Env env) { return to_js(env, counters); });
+  };
+  return environment->start(info.Env(), policy->runtime(), call, work);
+}
+
+Napi::Value logprobs(const Napi::CallbackInfo& info, const std::shared_ptr<PolicyHandle>& policy) {
+  auto request = std::make_shared<ScoreRequest>(score_request(info[0], policy->core->info));
+  auto call = std::make_shared<Call>(info.Env());
+  const auto environment = policy->environment().shared_from_this();
+  auto work = [core = policy->core, control = control_of(environment, call), request] {
+    auto result = std::make_shared<ScoreResult>(core->policy->logprobs(*request, control));
+    return Environment::Settle([result](Napi::Env env) { return to_js(env, *result); });
+  };
+  return environment->start(info.Env(), policy->runtime(), call, work);
+}
+
+Napi::Value update(const Napi::CallbackInfo& info, const std::shared_ptr<PolicyHandle>& policy) {
+  const UpdateOptions options = update_options(info[1]);
+  auto batch = std::make_shared<TrainingBatch>(training_batch(info[0], options.loss, policy->core->info));
+  auto call = std::make_shared<Call>(info.Env());
+  call->on_progress = callback(info[1], "onProgress");
+  const auto environment = policy->environment().shared_from_this();
+  auto work = [core = policy->core, control = control_of(environment, call), batch, options] {
+    auto result = std::make_shared<UpdateResult>(core->policy->update(*batch, options, control));
+    return Environment::Settle([core, result](Napi::Env env) {
+      core->info.step = result->step;
+      return to_js(env, *result);
+    });
+  };
+  return environment->start(info.Env(), policy->runtime(), call, work);
+}
+
+Napi::Value save(const Napi::CallbackInfo& info, const std::shared_ptr<PolicyHandle>& policy) {
+  const std::filesystem::path folder = text(info[0], "folder", longest_path);
+  const bool with_optimizer = flag(info[1], "optimizer", false);
+  auto work = [core = policy->core, folder, with_optimizer] {
+    core->policy->save(folder, with_optimizer);
+    return Environment::Settle([](Napi::Env env) { return env.Undefined(); });
+  };
+  return policy->environment().start(info.Env(), policy->runtime(), std::make_shared<Call>(info.Env()), work);
+}
+
+Napi::Object policy_object(Napi::Env env, const std::shared_ptr<PolicyHandle>& policy) {
+  Napi::Object object = Napi::Object::New(env);
+  add_method(object, "info", [policy](const Napi::CallbackInfo& info) { return to_js(info.Env(), policy->core->info); });
+  add_method(object, "generate", [policy](const Napi::CallbackInfo& info) { return generate(info, policy); });
+  add_method(object, "logprobs", [policy](const Napi::CallbackInfo& info) { return logprobs(info, policy); });
+  add_method(object, "update", [policy](const Napi::CallbackInfo& info) { return update(info, policy); });
+  add_method(object, "save", [policy](const Napi::CallbackInfo& info) { return save(info, policy); });
+  add_method(object, "dispose", [policy](const Napi::CallbackInfo& info) {
+    return disposed(info.Env(), [&](Environment::Event done) {
+      policy->environment().dispose_policy(info.Env(), policy->owner->core, policy->core, std::move(done));
+    });
+  });
+  return object;
+}
+
+using MakePolicy = std::function<std::unique_ptr<Policy>(Runtime&)>;
+
+// The policy is its runtime's from the start, so that an environment that ends meanwhile frees it on the worker.
+Napi::Value start_policy(Napi::Env env, const std::shared_ptr<RuntimeHandle>& owner, const MakePolicy& make) {
+  Runtime& runtime = owner->runtime();
+  auto core = std::make_shared<PolicyCore>();
+  owner->core->policies.push_back(core);
+  auto call = std::make_shared<Call>(env);
+  call->keeps = owner;
+  auto work = [environment = owner->environment, owner_core = owner->core, &runtime, core, make,
+               weak = std::weak_ptr(owner)] {
+    try {
+      core->policy = make(runtime);
+    } catch (...) {
+      environment->deliver([owner_core, core](Napi::Env) { std::erase(owner_core->policies, core); });
+      throw;
+    }
+    return Environment::Settle([core, info = core->policy->info(), weak](Napi::Env env) -> Napi::Value {
+      core->info = info;
+      if (core->disposed) throw Error("ILR_DISPOSED", "The runtime was disposed meanwhile; open another.");
+      return policy_object(env, std::make_shared<PolicyHandle>(weak.lock(), core));
+    });
+  };
+  return owner->environment->start(env, runtime, call, work);
+}
+
+Napi::Value load_policy(const Napi::CallbackInfo& info, const std::shared_ptr<RuntimeHandle>& owner) {
+  const std::filesystem::path folder = text(info[0], "folder", longest_path);
+  const PolicyOptions options = policy_options(info[1]);
+  const bool with_optimizer = flag(info[1], "optimizer", false);
+  return start_policy(info.Env(), owner, [=](Runtime& runtime) {
+    return Policy::load(runtime, folder, options, with_optimizer);
+  });
+}
+
+Napi::Value create_policy(const Napi::CallbackInfo& info, const std::shared_ptr<RuntimeHandle>& owner) {
+  const std::string config = text(info[0], "config", longest_config);
+  const uint64_t weights_seed = seed(info[1]);
+  const PolicyOptions options = policy_options(info[2]);
+  return start_policy(info.Env(), owner, [=](Runtime& runtime) {
+    return Policy::create(runtime, config, weights_seed, options);
+  });
+}
+
+}  // namespace
+
+Napi::Object runtime_object(Napi::Env env, const std::shared_ptr<Environment>& environment,
+                            const std::shared_ptr<RuntimeCore>& core) {
+  auto runtime = std::make_shared<RuntimeHandle>(env, environment, core);
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("device", core->runtime->device());
+  object.Set("threads", Napi::Number::New(env, core->runtime->threads()));
+  add_method(object, "loadPolicy", [runtime](const Napi::CallbackInfo& info) { return load_policy(info, runtime); });
+  add_method(object, "createPolicy", [runtime](const Napi::CallbackInfo& info) { return create_policy(info, runtime); });
+  add_method(object, "dispose", [runtime](const Napi::CallbackInfo& info) {
+    return disposed(info.Env(), [&](Environment::Event done) {
+      runtime->environment->dispose_runtime(info.Env(), runtime->core, std::move(done));
+    });
+  });
+  return object;
+}
+
+}  // namespace ilr::addon

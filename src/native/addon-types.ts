@@ -1,0 +1,68 @@
+import type {
+  Completion,
+  GenerateCounters,
+  GenerateRequest,
+  PolicyInfo,
+  ScoreRequest,
+  ScoreResult,
+  TrainingBatch,
+  UpdateOptions,
+  UpdateResult,
+} from '../policy.js';
+
+/** What `ilr.node` exports (`native/addon/`). It throws and rejects with an Error whose `code` is an IlrErrorCode. */
+export interface Addon {
+  /** Of the package that it was compiled from. */
+  readonly version: string;
+  /** One small computation: `sum` is 45. */
+  selfTest(): {readonly torch: string; readonly threads: number; readonly sum: number};
+  /** 0 where `torch_cuda` was not loaded before, or there is no driver. */
+  cudaDevices(): number;
+  openRuntime(options: {readonly device: string; readonly threads?: number}): AddonCall<AddonRuntime>;
+}
+
+/** A call in flight. */
+export interface AddonCall<T> {
+  readonly promise: Promise<T>;
+  /** Rejects with `ILR_ABORTED`: at once where the call waits for its turn, else between decode steps or micro-batches. */
+  abort(): void;
+}
+
+export interface AddonPolicyOptions {
+  readonly dtype?: string;
+  readonly trainable?: boolean;
+}
+
+export interface AddonLoadOptions extends AddonPolicyOptions {
+  readonly optimizer?: boolean;
+}
+
+export interface AddonRuntime {
+  readonly device: string;
+  readonly threads: number;
+  loadPolicy(folder: string, options?: AddonLoadOptions): AddonCall<AddonPolicy>;
+  createPolicy(configJson: string, seed: bigint, options?: AddonPolicyOptions): AddonCall<AddonPolicy>;
+  /** Waits for the calls before it, then frees the runtime and its policies. */
+  dispose(): Promise<void>;
+}
+
+/** Callbacks must not throw. */
+export interface AddonGenerateCallbacks {
+  readonly onCompletion: (completion: Completion) => void;
+  /** `pairs`: index and id of each token, in the order they came. */
+  readonly onTokens?: (pairs: Int32Array) => void;
+}
+
+export interface AddonPolicy {
+  /** As of the last settled call. */
+  info(): PolicyInfo;
+  generate(
+    request: Omit<GenerateRequest, 'signal' | 'onToken'>,
+    callbacks: AddonGenerateCallbacks,
+  ): AddonCall<GenerateCounters>;
+  logprobs(request: Omit<ScoreRequest, 'signal'>): AddonCall<ScoreResult>;
+  /** `onProgress` must not throw. */
+  update(batch: TrainingBatch, options: Omit<UpdateOptions, 'signal'>): AddonCall<UpdateResult>;
+  save(folder: string, options?: {readonly optimizer?: boolean}): AddonCall<void>;
+  dispose(): Promise<void>;
+}

@@ -1,0 +1,122 @@
+import {IlrError} from '../errors.js';
+import type {
+  GenerateRequest,
+  Generation,
+  Policy,
+  PolicyInfo,
+  ScoreRequest,
+  ScoreResult,
+  TrainingBatch,
+  UpdateOptions,
+  UpdateResult,
+} from '../policy.js';
+import type {AddonCall, AddonPolicy, AddonRuntime} from './addon-types.js';
+import {runCall} from './call.js';
+import {NativeGeneration} from './generation.js';
+import {NativeRuntime} from './runtime.js';
+
+export interface NativePolicyOptions {
+  /** A private CPU runtime, disposed with the policy, when left out. */
+  readonly runtime?: NativeRuntime;
+  /** Of weights and arithmetic: `float32` (default), `bfloat16`, or `float64` on the CPU, for checking. */
+  readonly dtype?: 'float32' | 'bfloat16' | 'float64';
+  /** Default true. False keeps no optimiser, and `update` is refused. */
+  readonly trainable?: boolean;
+}
+
+export interface NativeLoadOptions extends NativePolicyOptions {
+  /** Reads optimizer.safetensors too, so that training goes on where it was saved. */
+  readonly optimizer?: boolean;
+}
+
+export interface NativeCreateOptions extends NativePolicyOptions {
+  /** Of the random weights: a whole number from 0, below 2^64. */
+  readonly seed: bigint | number;
+}
+
+/** The Policy that computes: a llama or qwen2 model in C++ and LibTorch. */
+export class NativePolicy implements Policy {
+  private disposal: Promise<void> | undefined;
+
+  private constructor(
+    private readonly native: AddonPolicy,
+    private readonly ownRuntime: NativeRuntime | undefined,
+  ) {}
+
+  /**
+  Loads a Hugging Face folder: config.json with one or several safetensors files.
+
+  @throws IlrError `ILR_IO`, `ILR_INVALID_MODEL` or `ILR_UNSUPPORTED`.
+  */
+  static load(folder: string, options: NativeLoadOptions = {}): Promise<NativePolicy> {
+    const {runtime, dtype, trainable, optimizer} = options;
+    return make(runtime, (native) => native.loadPolicy(folder, {dtype, trainable, optimizer}));
+  }
+
+  /**
+  Makes a model with random weights from a config.json, given as its text or as an object.
+
+  @throws IlrError `ILR_INVALID_MODEL`, `ILR_UNSUPPORTED` or `ILR_INVALID_ARGUMENT`.
+  */
+  static async create(config: string | object, options: NativeCreateOptions): Promise<NativePolicy> {
+    const {runtime, seed, dtype, trainable} = options;
+    const json = typeof config === 'string' ? config : JSON.stringify(config);
+    const weightsSeed = toSeed(seed);
+    return make(runtime, (native) => native.createPolicy(json, weightsSeed, {dtype, trainable}));
+  }
+
+  /** @internal */
+  static of(native: AddonPolicy, ownRuntime: NativeRuntime | undefined): NativePolicy {
+    return new NativePolicy(native, ownRuntime);
+  }
+
+  info(): PolicyInfo {
+    return this.native.info();
+  }
+
+  generate(request: GenerateRequest): Generation {
+    return new NativeGeneration(this.native, request);
+  }
+
+  logprobs(request: ScoreRequest): Promise<ScoreResult> {
+    return runCall(() => this.native.logprobs(request), request?.signal);
+  }
+
+  update(batch: TrainingBatch, options: UpdateOptions): Promise<UpdateResult> {
+    return runCall(() => this.native.update(batch, options), options?.signal);
+  }
+
+  save(folder: string, options?: {readonly optimizer?: boolean}): Promise<void> {
+    return runCall(() => this.native.save(folder, options));
+  }
+
+  /** Waits for the calls made before, then frees the weights. Later calls reject with `ILR_DISPOSED`. */
+  dispose(): Promise<void> {
+    this.disposal ??= this.native.dispose().then(() => this.ownRuntime?.dispose());
+    return this.disposal;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+}
+
+async function make(
+  runtime: NativeRuntime | undefined,
+  start: (native: AddonRuntime) => AddonCall<AddonPolicy>,
+): Promise<NativePolicy> {
+  if (runtime) return NativePolicy.of(await runCall(() => start(runtime.native)), undefined);
+  const ownRuntime = await NativeRuntime.open();
+  try {
+    return NativePolicy.of(await runCall(() => start(ownRuntime.native)), ownRuntime);
+  } catch (error) {
+    await ownRuntime.dispose();
+    throw error;
+  }
+}
+
+function toSeed(seed: bigint | number): bigint {
+  if (typeof seed === 'bigint') return seed;
+  if (Number.isSafeInteger(seed) && seed >= 0) return BigInt(seed);
+  throw new IlrError('ILR_INVALID_ARGUMENT', `seed: expected a whole number from 0 or a bigint, got ${String(seed)}`);
+}
