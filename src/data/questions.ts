@@ -17,37 +17,49 @@ export interface QuestionFile {
 }
 
 const maxLineBytes = 16 * 2 ** 20;
+/** MATH has a row with an empty `\boxed{}`: such rows are left out while they are rare; more of them means a wrong `data.answer`. */
+const maxUnansweredShare = 0.01;
 
 /**
 Reads a question file: JSON lines, one object a line, UTF-8. Blank lines are skipped; a question without an id gets its line number.
 
-@throws IlrError `ILR_INVALID_DATA` naming file and line on a line that is not a question, an id that stands twice, or a file without questions;
-`ILR_IO` when it cannot be read.
+@throws IlrError `ILR_INVALID_DATA` naming file and line on a line that is not a question, an id that stands twice, or a file without questions, or
+when more than a hundredth of the answer fields hold no answer in the wanted form (fewer are left out with a warning); `ILR_IO` when it cannot be read.
 */
 export async function readQuestions(file: string, format: QuestionFormat): Promise<QuestionFile> {
   const questions: Question[] = [];
   const lineOfId = new Map<string, number>();
   const oddLevels: number[] = [];
+  const unanswered: {readonly line: number; readonly error: IlrError}[] = [];
   for await (const {number, bytes} of readLines(file)) {
     const fail = (expected: string, got: string): never => {
       throw new IlrError('ILR_INVALID_DATA', `${file}:${number}: expected ${expected}, got ${got}`);
     };
     const text = decode(bytes, fail);
     if (text.trim() === '') continue;
-    const {question, hasOddLevel} = toQuestion(parseObject(text, fail), number, format, fail);
+    const {question, rawAnswer, hasOddLevel} = toQuestion(parseObject(text, fail), number, format, fail);
     const earlier = lineOfId.get(question.id);
     if (earlier !== undefined)
       fail('each id once', `${JSON.stringify(question.id)}, which line ${earlier} has already`);
     lineOfId.set(question.id, number);
+    const answer = extractAnswer(rawAnswer, format.answer);
+    if (answer === undefined) {
+      const where = format.answer === 'boxed' ? 'in \\boxed{}' : 'after ####';
+      const got = `${quote(rawAnswer.slice(-60))}; data.answer says where it stands`;
+      const error = new IlrError('ILR_INVALID_DATA', `${file}:${number}: expected an answer ${where}, got ${got}`);
+      unanswered.push({line: number, error});
+      continue;
+    }
     if (hasOddLevel) oddLevels.push(number);
-    questions.push(question);
+    questions.push({...question, answer});
   }
+  if (unanswered[0] && unanswered.length > maxUnansweredShare * lineOfId.size) throw unanswered[0].error;
   if (questions.length === 0)
     throw new IlrError('ILR_INVALID_DATA', `${file}: expected at least one question, got an empty file`);
-  const warnings =
-    oddLevels.length === 0
-      ? []
-      : [`${file}: the level of ${oddLevels.length} questions is not a number and was left out (line ${oddLevels[0]})`];
+  const warnings: string[] = [];
+  if (unanswered[0]) warnings.push(`${unanswered[0].error.message}; ${unanswered.length} such questions were left out`);
+  if (oddLevels[0])
+    warnings.push(`${file}:${oddLevels[0]}: expected a level, got none; ${oddLevels.length} questions go without`);
   return {questions, warnings};
 }
 
@@ -88,20 +100,15 @@ function toQuestion(row: Row, line: number, format: QuestionFormat, fail: Fail) 
     return fail(`text or a number in the field ${JSON.stringify(fields.id)}`, describe(id, row));
   const levelField = get(fields.level);
   const level = toLevel(levelField);
-  const question: Question = {
-    id: String(id),
-    text,
-    answer: extractAnswer(String(raw), format.answer, fail),
-    ...(level !== undefined && {level}),
-  };
-  return {question, hasOddLevel: levelField != null && level === undefined};
+  const question = {id: String(id), text, ...(level !== undefined && {level})};
+  return {question, rawAnswer: String(raw), hasOddLevel: levelField != null && level === undefined};
 }
 
-function extractAnswer(raw: string, where: QuestionFormat['answer'], fail: Fail): string {
+/** Undefined where the wanted form is not there, or empty. */
+function extractAnswer(raw: string, where: QuestionFormat['answer']): string | undefined {
   if (where === 'field') return raw.trim();
   const found = where === 'boxed' ? (lastBoxed(raw) ?? lastBareBox(raw)) : raw.split('####').slice(1).at(-1);
-  const answer = found?.trim();
-  return answer || fail(where === 'boxed' ? 'an answer in \\boxed{}' : 'an answer after ####', quote(raw.slice(-60)));
+  return found?.trim() || undefined;
 }
 
 /** `\boxed 2`, as some solutions of MATH have it. */
