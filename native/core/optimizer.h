@@ -20,6 +20,7 @@ class AdamW {
   void step(const UpdateOptions& options, UpdateResult& result);
 
   int64_t steps() const { return steps_; }
+  int64_t skipped_steps() const { return skipped_; }
   NamedTensors state() const;  // exp_avg.<name>, exp_avg_sq.<name>
   std::map<std::string, std::string> counters() const;
   void read(const SafetensorsReader& file);  // ILR_INVALID_MODEL where it belongs to another model

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "model.h"
+#include "optimizer.h"
+#include "policy.h"
+
+namespace ilr {
+
+// The inside of a policy. The core's own tests look in here; nobody else.
+struct Policy::State {
+  State(Runtime& runtime, const ModelConfig& config, const PolicyOptions& options);
+
+  // Logits of every position of one sequence, uncached: [T, V].
+  at::Tensor logits(const std::vector<int32_t>& ids) const;
+  // The gradient of a batch under the Hugging Face names, without a step. `result` may be null.
+  std::map<std::string, at::Tensor> gradients(const TrainingBatch& batch, const UpdateOptions& options,
+                                              UpdateResult* result) const;
+  std::map<std::string, at::Tensor> hf_tensors() const;
+
+  Runtime& runtime;
+  PolicyOptions options;
+  Model model;
+  std::optional<AdamW> optimizer;  // none where the policy is frozen
+};
+
+}  // namespace ilr

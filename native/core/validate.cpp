@@ -1,0 +1,147 @@
+#include "validate.h"
+
+#include <cmath>
+#include <map>
+#include <sstream>
+
+#include "error.h"
+
+namespace ilr {
+namespace {
+
+template <typename... Parts>
+[[noreturn]] void refuse(const Parts&... parts) {
+  std::ostringstream text;
+  (text << ... << parts);
+  throw Error("ILR_INVALID_ARGUMENT", text.str());
+}
+
+void expect_size(const char* name, size_t got, size_t expected) {
+  if (got != expected) refuse(name, ": expected ", expected, " elements, got ", got);
+}
+
+void expect_range(const char* name, double value, double low, double high, const char* meaning) {
+  if (!(value >= low && value <= high)) refuse(name, ": expected ", meaning, ", got ", value);
+}
+
+void check_ragged(const char* name, const Ragged& r, int64_t vocab, bool may_be_empty) {
+  if (r.offsets.empty() || r.offsets.front() != 0) refuse(name, ".offsets: expected to start with 0");
+  for (int64_t i = 0; i < r.size(); ++i) {
+    if (r.offsets[i + 1] < r.offsets[i]) {
+      refuse(name, ".offsets: expected to rise, got ", r.offsets[i], " before ", r.offsets[i + 1], " at ", i + 1);
+    }
+    if (r.length(i) == 0 && !may_be_empty) refuse(name, ": sequence ", i, " is empty");
+  }
+  if (r.offsets.back() != static_cast<int64_t>(r.ids.size())) {
+    refuse(name, ".offsets: expected to end with ", r.ids.size(), " (the number of ids), got ", r.offsets.back());
+  }
+  for (size_t i = 0; i < r.ids.size(); ++i) {
+    if (r.ids[i] < 0 || r.ids[i] >= vocab) {
+      refuse(name, ".ids[", i, "]: expected a token id below ", vocab, " (the model's vocabulary), got ", r.ids[i],
+             "; does the tokenizer belong to this model?");
+    }
+  }
+}
+
+void check_mask(const char* name, const std::vector<uint8_t>& mask, size_t expected) {
+  expect_size(name, mask.size(), expected);
+  for (size_t i = 0; i < mask.size(); ++i) {
+    if (mask[i] > 1) refuse(name, "[", i, "]: expected 0 or 1, got ", static_cast<int>(mask[i]));
+  }
+}
+
+template <typename T>
+void check_finite(const char* name, const std::vector<T>& values) {
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (!std::isfinite(values[i])) refuse(name, "[", i, "]: expected a finite number, got ", values[i]);
+  }
+}
+
+}  // namespace
+
+void check(const GenerateRequest& r, const ModelConfig& config) {
+  check_ragged("prompts", r.prompts, config.vocab_size, false);
+  expect_range("samplesPerPrompt", static_cast<double>(r.samples_per_prompt), 1, 1 << 20, "1 to 1048576");
+  expect_size("streams", r.streams.size(), static_cast<size_t>(r.prompts.size() * r.samples_per_prompt));
+  expect_range("maxNewTokens", static_cast<double>(r.max_new_tokens), 1, 1 << 24, "1 to 16777216");
+  expect_range("temperature", r.temperature, 0, 100, "a number from 0 (greedy) to 100");
+  if (r.temperature > 0 && r.temperature < 1e-3) refuse("temperature: expected 0 or at least 0.001, got ", r.temperature);
+  expect_range("maxSlots", static_cast<double>(r.max_slots), 0, 1 << 20, "0 (chosen by the core) to 1048576");
+  for (const int32_t id : r.stop_ids) {
+    if (id < 0 || id >= config.vocab_size) refuse("stopIds: expected ids below ", config.vocab_size, ", got ", id);
+  }
+}
+
+void check(const ScoreRequest& r, const ModelConfig& config) {
+  check_ragged("sequences", r.sequences, config.vocab_size, false);
+  check_mask("mask", r.mask, r.sequences.ids.size());
+  expect_range("temperature", r.temperature, 1e-3, 100, "a number from 0.001 to 100");
+  for (int64_t i = 0; i < r.sequences.size(); ++i) {
+    if (r.mask[r.sequences.offsets[i]] != 0) {
+      refuse("mask: the first token of sequence ", i, " has no log-prob, its mask must be 0");
+    }
+    if (r.sequences.length(i) > config.max_positions) {
+      refuse("sequences: sequence ", i, " has ", r.sequences.length(i), " tokens, the model has ",
+             config.max_positions, " positions");
+    }
+  }
+}
+
+void check(const TrainingBatch& b, const UpdateOptions& o, const ModelConfig& config) {
+  check_ragged("prompts", b.prompts, config.vocab_size, true);
+  check_ragged("completions", b.completions, config.vocab_size, false);
+  const size_t count = static_cast<size_t>(b.completions.size());
+  if (count == 0) refuse("completions: expected at least one");
+  expect_size("completions.promptIndex", b.prompt_index.size(), count);
+  check_mask("completions.mask", b.mask, b.completions.ids.size());
+  expect_size("stage", b.stage.size(), count);
+  check_finite("stageWeights", b.stage_weights);
+  for (const double w : b.stage_weights) expect_range("stageWeights", w, 0, 1e6, "0 to 1e6");
+  for (size_t i = 0; i < count; ++i) {
+    const int32_t p = b.prompt_index[i];
+    if (p < 0 || p >= b.prompts.size()) {
+      refuse("completions.promptIndex[", i, "]: expected below ", b.prompts.size(), ", got ", p);
+    }
+    if (b.stage[i] >= b.stage_weights.size()) {
+      refuse("stage[", i, "]: expected below ", b.stage_weights.size(), " (stageWeights), got ",
+             static_cast<int>(b.stage[i]));
+    }
+    if (b.prompts.length(p) == 0 && b.mask[b.completions.offsets[i]] != 0) {
+      refuse("completions.mask: completion ", i, " has an empty prompt, so its first token cannot be trained");
+    }
+    const int64_t length = b.prompts.length(p) + b.completions.length(i);
+    if (length > config.max_positions) {
+      refuse("completions: completion ", i, " and its prompt have ", length, " tokens, the model has ",
+             config.max_positions, " positions");
+    }
+  }
+  expect_range("temperature", o.temperature, 1e-3, 100, "a number from 0.001 to 100");
+  expect_range("epsilonLow", o.epsilon_low, 0, 1, "0 to 1");
+  expect_range("epsilonHigh", o.epsilon_high, 0, 1e6, "0 or more");
+  expect_range("learningRate", o.learning_rate, 0, 1e3, "0 to 1000");
+  expect_range("warmupSteps", static_cast<double>(o.warmup_steps), 0, 1e12, "0 or more");
+  expect_range("beta1", o.beta1, 0, 1 - 1e-9, "0 to below 1");
+  expect_range("beta2", o.beta2, 0, 1 - 1e-9, "0 to below 1");
+  expect_range("epsilon", o.epsilon, 1e-30, 1, "a small positive number");
+  expect_range("weightDecay", o.weight_decay, 0, 1e3, "0 to 1000");
+  expect_range("maxGradNorm", o.max_grad_norm, 0, 1e12, "0 (no clipping) or more");
+  expect_range("microBatchTokens", static_cast<double>(o.micro_batch_tokens), 0, 1 << 30, "0 (chosen by the core) or more");
+  if (o.loss == Loss::nll) return;
+
+  expect_size("completions.samplerLogprobs", b.sampler_logprobs.size(), b.completions.ids.size());
+  check_finite("completions.samplerLogprobs", b.sampler_logprobs);
+  expect_size("rewards", b.rewards.size(), count);
+  check_finite("rewards", b.rewards);
+  expect_size("groupIndex", b.group_index.size(), count);
+  expect_size("extraAdvantage", b.extra_advantage.size(), count);
+  check_finite("extraAdvantage", b.extra_advantage);
+  std::map<int32_t, int64_t> members;
+  for (const int32_t g : b.group_index) ++members[g];
+  for (const auto& [group, size] : members) {
+    if (size < 2) {
+      refuse("groupIndex: group ", group, " has one completion; an advantage is relative to a group, expected at least 2");
+    }
+  }
+}
+
+}  // namespace ilr
