@@ -9,7 +9,13 @@ const positiveInt = z.int().positive();
 const fraction = z.number().min(0).max(1);
 
 const agent = z.strictObject({
-  name: z.string().min(1).describe('How metrics, dialogues and checkpoints call this agent.'),
+  name: z
+    .string()
+    .regex(
+      /^(?!user$|manifest\.json$|trainer\.json$)[A-Za-z0-9][\w.-]{0,63}$/,
+      'expected up to 64 letters, digits, ., _ or -, not user',
+    )
+    .describe('How metrics, dialogues and checkpoints call this agent; also a folder name.'),
   model: z.string().min(1).describe('Hugging Face model folder: config.json, safetensors, tokenizer.json.'),
   tokenizer: z.string().optional().describe('Folder of the tokenizer, where it is not the model folder.'),
   system: z.string().optional().describe('System prompt.'),
@@ -152,7 +158,13 @@ export const runSchema = z.strictObject({
     .nonnegative()
     .default(0)
     .describe('CPU threads in all; 0: every core. Tiny models get one runtime with a share of them per agent.'),
-  agents: z.array(agent).min(1),
+  agents: z
+    .array(agent)
+    .min(1)
+    .refine(
+      (agents) => new Set(agents.map(({name}) => name)).size === agents.length,
+      'expected another name for each agent',
+    ),
   data,
   difficulty: difficulty.prefault({}),
   ability: ability.prefault({}),

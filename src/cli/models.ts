@@ -1,0 +1,44 @@
+import {readdir, stat} from 'node:fs/promises';
+import path from 'node:path';
+import {IlrError} from '../errors.js';
+import {latestCheckpoint, readManifest} from '../record/checkpoint.js';
+
+export interface FoundModel {
+  readonly name: string;
+  readonly folder: string;
+}
+
+/**
+The models that a path names: a Hugging Face folder, a checkpoint (its agents), a folder of agents such as `final`, or the
+output folder of a run (its final agents, else those of its latest checkpoint).
+
+@throws IlrError `ILR_INVALID_MODEL` when there is none.
+*/
+export async function findModels(folder: string): Promise<FoundModel[]> {
+  if (await exists(folder, 'config.json')) return [{name: path.basename(path.resolve(folder)), folder}];
+  if (await exists(folder, 'manifest.json')) return agentsOf(folder, (await readManifest(folder)).agents);
+  if (await exists(folder, 'final')) return findModels(path.join(folder, 'final'));
+  if (await exists(folder, 'checkpoints')) {
+    const {checkpoint} = await latestCheckpoint(path.join(folder, 'checkpoints'));
+    if (checkpoint) return agentsOf(checkpoint.folder, checkpoint.manifest.agents);
+  }
+  const names = await readdir(folder).catch(() => []);
+  const found: string[] = [];
+  for (const name of names.sort()) if (await exists(folder, name, 'config.json')) found.push(name);
+  if (found.length > 0) return agentsOf(folder, found);
+  throw new IlrError(
+    'ILR_INVALID_MODEL',
+    `${folder}: expected a model folder (config.json, safetensors, tokenizer.json), a checkpoint or the output folder of a run, found none of them`,
+  );
+}
+
+function agentsOf(folder: string, names: readonly string[]): FoundModel[] {
+  return names.map((name) => ({name, folder: path.join(folder, name)}));
+}
+
+async function exists(...parts: readonly string[]): Promise<boolean> {
+  return stat(path.join(...parts)).then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,0 +1,116 @@
+import path from 'node:path';
+import type {RunConfig} from '../config.js';
+import {readQuestions} from '../data/questions.js';
+import type {Checkpoint} from '../record/checkpoint.js';
+import {checkSameRun, hashQuestions} from '../record/identity.js';
+import {type FoundRun, findRun, RunFolder} from '../record/run-folder.js';
+import {loadRewardFunction} from '../reward/reward.js';
+import {train} from '../train.js';
+import type {TrainEvent, TrainOptions, TrainResult} from '../types.js';
+import {type OpenedRun, openRun} from './agents.js';
+import {versions} from './versions.js';
+
+export interface RunOptions {
+  /** That the config's relative paths start from: the config file's. The current one when left out; `output` always does. */
+  readonly folder?: string;
+  readonly resume?: boolean;
+  readonly signal?: AbortSignal;
+  readonly stopAfterStep?: AbortSignal;
+  readonly onEvent?: (event: TrainEvent) => void;
+  /** Passed on to `train`: the questions are not read from `config.data` then, and so on. */
+  readonly questions?: TrainOptions['questions'];
+  readonly reward?: TrainOptions['reward'];
+  readonly tokenBudgetPerStep?: TrainOptions['tokenBudgetPerStep'];
+}
+
+export interface RunResult extends TrainResult {
+  /** `<output>/final`, one Hugging Face folder per agent; undefined when the run was stopped. */
+  readonly final?: string;
+}
+
+/** Trains the agents of a config and writes the run down in its output folder. */
+export async function runTraining(input: RunConfig, options: RunOptions = {}): Promise<RunResult> {
+  const config = resolvePaths(input, options.folder ?? '.');
+  const found = await findRun(config.output, options.resume ?? false);
+  if (found.checkpoint) requireSameConfig(found.checkpoint, config);
+  const questions = options.questions ?? (await readRunQuestions(config.data, options.onEvent));
+  const opened = await openRun(config, found.checkpoint);
+  try {
+    return await runOpened(config, options, found, questions, opened);
+  } finally {
+    await opened.close();
+  }
+}
+
+/** Before anything is loaded; threads, device and questions are compared when they are known. */
+function requireSameConfig({folder, manifest}: Checkpoint, config: RunConfig): void {
+  checkSameRun(manifest.identity, {...manifest.identity, config}, folder);
+}
+
+async function runOpened(
+  config: RunConfig,
+  options: RunOptions,
+  found: FoundRun,
+  questions: TrainOptions['questions'],
+  opened: OpenedRun,
+): Promise<RunResult> {
+  const {agents, threads, device, sideFiles} = opened;
+  const folder = await RunFolder.open({
+    found,
+    identity: {
+      config,
+      threads,
+      device,
+      questions: hashQuestions([questions.train, questions.validation ?? []]),
+      versions: versions(),
+    },
+    sideFiles,
+  });
+  try {
+    for (const message of [...found.warnings, ...folder.warnings]) options.onEvent?.({type: 'warning', message});
+    const result = await train({
+      config,
+      agents,
+      questions,
+      recorder: folder,
+      resumeFrom: await folder.resumeFrom(),
+      difficulty: await folder.knownDifficulty(),
+      signal: options.signal,
+      stopAfterStep: options.stopAfterStep,
+      onEvent: options.onEvent,
+      reward: options.reward ?? (await loadRewardFunction(config.reward.function, '.')),
+      tokenBudgetPerStep: options.tokenBudgetPerStep,
+    });
+    return result.stopped ? result : {...result, final: await folder.finish(agents)};
+  } finally {
+    await folder.close();
+  }
+}
+
+function resolvePaths(config: RunConfig, folder: string): RunConfig {
+  const from = <T extends string | undefined>(file: T) => (file === undefined ? file : path.resolve(folder, file)) as T;
+  const {agents, data, reward} = config;
+  const isModule = !['numeric', 'exact'].includes(reward.function);
+  return {
+    ...config,
+    reward: {...reward, function: isModule ? from(reward.function) : reward.function},
+    agents: agents.map((agent) => ({...agent, model: from(agent.model), tokenizer: from(agent.tokenizer)})),
+    data: {...data, train: from(data.train), validation: from(data.validation), test: from(data.test)},
+  };
+}
+
+async function readRunQuestions(
+  data: RunConfig['data'],
+  onEvent: RunOptions['onEvent'],
+): Promise<TrainOptions['questions']> {
+  const read = async (file: string) => {
+    const {questions, warnings} = await readQuestions(file, data);
+    for (const message of warnings) onEvent?.({type: 'warning', message});
+    return questions;
+  };
+  return {
+    train: (await read(data.train)).slice(0, data.limit),
+    validation: data.validation === undefined ? undefined : await read(data.validation),
+    test: data.test === undefined ? undefined : await read(data.test),
+  };
+}

@@ -1,0 +1,104 @@
+import type {Command} from 'commander';
+import {IlrError} from '../errors.js';
+import type {FinishReason} from '../policy.js';
+import {streamOf} from '../random.js';
+import {StreamDecoder} from '../text/stream-decoder.js';
+import type {Agent} from '../types.js';
+import {loadAgent} from './agents.js';
+import {interruptSignals} from './interrupt.js';
+import {findModels} from './models.js';
+import {count, device, positive, temperature} from './options.js';
+import {printable} from './terminal.js';
+
+export interface SampleTextOptions {
+  readonly maxNewTokens: number;
+  readonly seed: number;
+  readonly temperature?: number;
+  /** The prompt as it is, without the chat template. */
+  readonly raw?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+export interface SampledText {
+  readonly text: string;
+  readonly tokens: number;
+  readonly seconds: number;
+  readonly finishReason: FinishReason;
+}
+
+/** Lets an agent answer one prompt; `onText` gets its text in whole characters as it comes. */
+export async function sampleText(
+  agent: Agent,
+  prompt: string,
+  onText: (text: string) => void,
+  options: SampleTextOptions,
+): Promise<SampledText> {
+  const system = agent.systemPrompt === undefined ? [] : [{role: 'system' as const, content: [agent.systemPrompt]}];
+  const ids = options.raw
+    ? agent.text.encode(prompt)
+    : agent.text.promptIds([...system, {role: 'user', content: [prompt]}]);
+  const decoder = new StreamDecoder(agent.text);
+  const generation = agent.policy.generate({
+    prompts: {ids, offsets: Int32Array.of(0, ids.length)},
+    samplesPerPrompt: 1,
+    streams: BigUint64Array.of(streamOf({seed: options.seed, purpose: 'share'})),
+    maxNewTokens: options.maxNewTokens,
+    temperature: options.temperature ?? agent.temperature,
+    stopIds: agent.text.stopIds,
+    signal: options.signal,
+    onToken: (_, id) => onText(decoder.push(id)),
+  });
+  generation.counters.catch(() => {}); // the loop below rejects with the same
+  for await (const {ids: answer, finishReason} of generation) {
+    onText(decoder.end());
+    const {seconds} = await generation.counters;
+    return {text: agent.text.decode(answer), tokens: answer.length, seconds, finishReason};
+  }
+  throw new IlrError('ILR_ABORTED', 'the model stopped before its answer ended');
+}
+
+export function register(program: Command): void {
+  program
+    .command('sample')
+    .description('Let a model answer one prompt.')
+    .argument('<model>', 'Hugging Face folder, or an agent of a checkpoint')
+    .argument('<prompt>', 'what the model reads')
+    .option('--temperature <number>', '0: the most likely tokens (default: as in training, else 1)', temperature)
+    .option('--max-new-tokens <count>', 'length of the answer', positive, 512)
+    .option('--seed <number>', 'the same seed gives the same answer', count, 0)
+    .option('--system <text>', 'system prompt (default: as in training)')
+    .option('--raw', 'go on with the prompt as it is, without the chat template')
+    .option('--device <device>', 'cpu, cuda, cuda:N or auto', device, 'auto')
+    .action(async (model: string, prompt: string, options) => {
+      const [found, ...others] = await findModels(model);
+      if (others.length > 0)
+        throw new IlrError(
+          'ILR_INVALID_ARGUMENT',
+          `${model} holds several agents; give one of them:\n${[found, ...others].map((each) => `  ${each?.folder}`).join('\n')}`,
+        );
+      const interrupt = interruptSignals();
+      const agent = await loadAgent(found?.folder ?? model, {
+        system: options.system,
+        device: options.device,
+        trainable: false,
+      });
+      try {
+        const write = (text: string) => process.stdout.write(printable(text));
+        const {tokens, seconds, finishReason} = await sampleText(agent, prompt, write, {
+          ...options,
+          signal: interrupt.first,
+        });
+        process.stdout.write('\n');
+        process.stderr.write(`${tokens} tokens, ${(tokens / seconds).toFixed(1)} tokens/s, ${reasons[finishReason]}\n`);
+      } finally {
+        interrupt.dispose();
+        await agent.close();
+      }
+    });
+}
+
+const reasons: Readonly<Record<FinishReason, string>> = {
+  stop: 'ended by the model',
+  length: 'cut at --max-new-tokens',
+  context: 'the context is used up',
+};

@@ -1,0 +1,77 @@
+import type {Command} from 'commander';
+import {readConfigFile} from '../config-file.js';
+import {IlrError} from '../errors.js';
+import {interruptSignals} from './interrupt.js';
+import {collect, device} from './options.js';
+import {Progress} from './progress.js';
+import {runTraining} from './run.js';
+
+interface TrainArguments {
+  readonly set: readonly string[];
+  readonly resume?: boolean;
+  readonly device?: string;
+  readonly output?: string;
+}
+
+export function register(program: Command): void {
+  program
+    .command('train')
+    .description('Train the agents of a configuration.')
+    .argument('<config>', 'YAML file; recipes/ has examples')
+    .option('--set <key=value>', 'change a setting, such as optimizer.learningRate=1e-5; may be repeated', collect, [])
+    .option('--resume', 'go on from the latest checkpoint of the output folder')
+    .option('--device <device>', 'cpu, cuda, cuda:N or auto', device)
+    .option('--output <folder>', 'folder of metrics, dialogues and checkpoints')
+    .action(trainCommand);
+}
+
+async function trainCommand(file: string, options: TrainArguments): Promise<void> {
+  const {config, folder} = await readConfigFile(file, overridesOf(options));
+  const interrupt = interruptSignals();
+  const progress = new Progress(process.stdout, {
+    agents: config.agents.map((agent) => agent.name),
+    steps: config.steps,
+    method: config.method,
+  });
+  const goOn = `To go on: ${commandOf(file, options)}`;
+  interrupt.first.addEventListener('abort', () =>
+    progress.line('Stopping after this step; Ctrl-C again stops at once and loses it.'),
+  );
+  try {
+    const result = await runTraining(config, {
+      folder,
+      resume: options.resume,
+      stopAfterStep: interrupt.first,
+      signal: interrupt.second,
+      onEvent: progress.onEvent,
+    });
+    if (result.stopped) progress.line(`Stopped after step ${result.state.step}, which is saved. ${goOn}`);
+    else progress.line(`Done. The trained agents are in ${result.final}; metrics and dialogues in ${config.output}.`);
+  } catch (error) {
+    if (!interrupt.second.aborted || !IlrError.is(error) || error.code !== 'ILR_ABORTED') throw error;
+    progress.line(`Stopped at once: the step under way is lost. ${goOn}`);
+  } finally {
+    progress.finish();
+    interrupt.dispose();
+  }
+}
+
+function overridesOf({set, device, output}: TrainArguments): string[] {
+  return [
+    ...set,
+    ...(device === undefined ? [] : [`device=${device}`]),
+    ...(output === undefined ? [] : [`output=${output}`]),
+  ];
+}
+
+/** The command that goes on with this run, ready to be pasted. */
+function commandOf(file: string, {set, device, output}: TrainArguments): string {
+  const words = ['ilr-native', 'train', file, ...set.flatMap((value) => ['--set', value])];
+  if (device !== undefined) words.push('--device', device);
+  if (output !== undefined) words.push('--output', output);
+  return [...words, '--resume'].map(quote).join(' ');
+}
+
+function quote(word: string): string {
+  return /^[\w./:=@%+,-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}
