@@ -142,8 +142,10 @@ export interface SoloEvaluation {
 /** All that the loop knows beside the agents' weights and optimisers: plain JSON. With them, the run goes on bit for bit. */
 export interface TrainerState {
   readonly version: 1;
-  /** Finished steps. */
+  /** Steps whose updates are done. */
   readonly step: number;
+  /** Figures of `step` that are not recorded yet: its evaluation is still to come. Recorded first when a run goes on from here. */
+  readonly pending?: StepMetrics;
   readonly seed: number;
   readonly method: RunConfig['method'];
   readonly agents: readonly string[];
@@ -173,7 +175,7 @@ export interface Recorder {
   step(metrics: StepMetrics): Promise<void>;
   /** The step's groups with their rollouts; fusion groups carry their dialogue. */
   dialogues(step: number, groups: readonly Group[]): Promise<void>;
-  /** After `step` and `dialogues` of `state.step`. `bestScore` is given when this is the best state so far. */
+  /** After `step` and `dialogues` of `state.step` (`step` is still to come where `state.pending` is set: an abort during an evaluation). `bestScore` is given when this is the best state so far. */
   checkpoint(state: TrainerState, agents: readonly Agent[], bestScore?: number): Promise<void>;
   /** Once, when difficulties were computed: a later run may hand them in as `TrainOptions.difficulty`. */
   difficulty?(table: DifficultyTable): Promise<void>;
@@ -222,6 +224,8 @@ export interface TrainOptions {
   readonly difficulty?: DifficultyTable;
   /** [N] `grpo` with `matchTokens`: generated tokens per step to match, as measured in an ILR run; (2G + 1)/G times the questions when left out. */
   readonly tokenBudgetPerStep?: readonly number[];
+  /** Milliseconds, for `seconds` and `tokensPerSecond`; `performance.now` by default. */
+  readonly now?: () => number;
 }
 
 export interface TrainResult {

@@ -1,0 +1,102 @@
+import type {UpdateResult} from '../policy.js';
+import {mean} from '../statistics.js';
+import type {Agent, Group, SoloEvaluation, Stage, Strategy} from '../types.js';
+import type {StageCalibration} from './calibration.js';
+
+/** Paths and values; what is undefined or not finite is left out of the metrics. */
+export type Figures = Readonly<Record<string, number | undefined>>;
+
+/** Of one stage's groups of one agent: over the graded rollouts, but length and truncation over all. */
+export function stageFigures(stage: Stage, groups: readonly Group[]): Figures {
+  const all = groups.flatMap((group) => group.rollouts);
+  const graded = all.filter((rollout) => rollout.failure === undefined);
+  return {
+    [`reward/${stage}`]: mean(graded.map((rollout) => rollout.reward)),
+    [`accuracy/${stage}`]: shareOf(graded, (rollout) => rollout.isCorrect),
+    [`wellFormed/${stage}`]: shareOf(graded, (rollout) => rollout.isWellFormed),
+    [`truncated/${stage}`]: shareOf(all, ({completion}) => completion.finishReason !== 'stop'),
+    [`length/${stage}`]: mean(all.map(({completion}) => completion.ids.length)),
+  };
+}
+
+export interface DialogueFigures {
+  readonly strategies: readonly Strategy[];
+  readonly truncatedAnalyses: number;
+  /** Dialogues whose peers' text was cut to fit, of those held. */
+  readonly cutPeers: number;
+  readonly held: number;
+}
+
+export function dialogueFigures(input: DialogueFigures): Figures {
+  return {
+    'strategy/cooperative': shareOf(input.strategies, (strategy) => strategy === 'cooperative'),
+    'truncated/analysis': input.truncatedAnalyses / input.held,
+    'dialogue/cut_peers_fraction': input.cutPeers / input.held,
+    'dialogue/skipped': input.strategies.length - input.held,
+  };
+}
+
+export function calibrationFigures(stages: readonly StageCalibration[]): Figures {
+  const total = (pick: (stage: StageCalibration) => number) => stages.reduce((sum, stage) => sum + pick(stage), 0);
+  return {
+    'calibration/clipped_fraction': total((stage) => stage.clippedTerms) / total((stage) => stage.terms),
+    'calibration/changed_groups_fraction':
+      total((stage) => stage.changedGroups) / total((stage) => stage.groups.length),
+    'calibration/zero_range_fraction': total((stage) => stage.zeroRangePeers) / total((stage) => stage.peers),
+  };
+}
+
+/** Of a step's minibatches, weighted by their trained tokens; the extremes are extremes. */
+export function updateFigures(updates: readonly UpdateResult[]): Figures {
+  const weight = (update: UpdateResult) => Math.max(1, update.trainedTokens);
+  const total = updates.reduce((sum, update) => sum + weight(update), 0);
+  const average = (pick: (update: UpdateResult) => number) =>
+    updates.reduce((sum, update) => sum + weight(update) * pick(update), 0) / total;
+  const sum = (pick: (update: UpdateResult) => number) => updates.reduce((all, update) => all + pick(update), 0);
+  const last = updates.at(-1);
+  return {
+    loss: average((update) => update.loss),
+    entropy: average((update) => update.entropy),
+    grad_norm: average((update) => update.gradNorm),
+    learning_rate: last?.learningRate,
+    ratio_mean: average((update) => update.ratioMean),
+    ratio_max: Math.max(...updates.map((update) => update.ratioMax)),
+    ratio_clipped_fraction: average((update) => update.ratioClippedFraction),
+    'sampler/kl': average((update) => update.samplerKl),
+    'sampler/max_abs_diff': Math.max(...updates.map((update) => update.samplerMaxAbsDiff)),
+    'groups/zero_spread_fraction': sum((update) => update.zeroSpreadGroups) / sum((update) => update.groups),
+    skipped_steps: sum((update) => (update.skipped ? 1 : 0)),
+    'tokens/trained': sum((update) => update.trainedTokens),
+  };
+}
+
+/** Rollouts that are not trained on: their reward function threw, was late, or said `null`. */
+export function failureFigures(groups: readonly Group[]): Figures {
+  return {failures: groups.flatMap((group) => group.rollouts).filter(({failure}) => failure !== undefined).length};
+}
+
+export function evaluationFigures(result: SoloEvaluation | undefined): Figures {
+  return {
+    'eval/greedy': mean(result?.greedy ?? []),
+    'eval/sampled': mean(result?.sampled ?? []),
+    'eval/wellFormed': result?.wellFormed,
+  };
+}
+
+/** The figures of each agent, its name before each path. */
+export function perAgent(agents: readonly Agent[], figures: (index: number) => Figures): Record<string, number> {
+  const entries = agents.flatMap((agent, i) =>
+    Object.entries(finite(figures(i))).map(([path, value]) => [`${agent.name}/${path}`, value] as const),
+  );
+  return Object.fromEntries(entries);
+}
+
+/** Without the figures that are not there: a stage without groups, a skipped update. */
+export function finite(figures: Figures): Record<string, number> {
+  const entries = Object.entries(figures).filter((entry): entry is [string, number] => Number.isFinite(entry[1]));
+  return Object.fromEntries(entries);
+}
+
+function shareOf<T>(items: readonly T[], isCounted: (item: T) => boolean): number {
+  return items.filter(isCounted).length / items.length;
+}
