@@ -57,7 +57,7 @@ async function configure(options: BuildOptions, mayRetry: boolean): Promise<bool
     CMAKE_MAKE_PROGRAM: toolchain.makeProgram,
   };
   const args = [
-    ...['-G', toolchain.generator, '-c', toolchain.cmake],
+    ...['-G', toolchain.generator],
     ...['--cxx', toolchain.compiler.cxx, '--cc', toolchain.compiler.cc],
     ...Object.entries(settings).map(([name, value]) => `--CD${name}=${value}`),
   ];

@@ -1,4 +1,6 @@
 import {spawn} from 'node:child_process';
+import {accessSync, constants} from 'node:fs';
+import path from 'node:path';
 import type {Env} from './paths.js';
 
 export interface ProcessResult {
@@ -62,4 +64,20 @@ function lineSplitter(onLine: ((line: string) => void) | undefined): (text: stri
 export function lastLines({stdout, stderr, problem}: ProcessResult, count = 15): string {
   const lines = `${stdout}\n${stderr}\n${problem ?? ''}`.split('\n').filter((line) => line.trim() !== '');
   return lines.slice(-count).join('\n');
+}
+
+/** The file that a program's name stands for, or undefined where there is none on the PATH. */
+export function which(name: string, env: Env): string | undefined {
+  if (name.includes('/')) return isExecutable(name) ? path.resolve(name) : undefined;
+  const places = (env.PATH ?? '').split(path.delimiter).filter((folder) => folder !== '');
+  return places.map((folder) => path.resolve(folder, name)).find(isExecutable);
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -44,7 +44,7 @@ export async function setUp(options: SetupOptions = {}): Promise<SetupResult> {
   const onWait = (pid: number): void =>
     report({phase: 'compile', message: `waiting for another set-up (process ${pid})`});
   return withLock(path.join(folder, '.lock'), onWait, async () => {
-    const libtorch = await findOrGet(options, root, env, folder, report);
+    const libtorch = await findOrGet(options, env, folder, report);
     const toolchain = await findToolchain(env, report);
     const {cxx, version} = toolchain.compiler;
     report({phase: 'tools', message: `${cxx} ${version}, ${path.basename(toolchain.cmake)}, ${toolchain.generator}`});
@@ -83,13 +83,7 @@ function finishedState(
   return state;
 }
 
-async function findOrGet(
-  options: SetupOptions,
-  root: string,
-  env: Env,
-  folder: string,
-  report: Report,
-): Promise<FoundLibtorch> {
+async function findOrGet(options: SetupOptions, env: Env, folder: string, report: Report): Promise<FoundLibtorch> {
   const {libtorch, own} = options;
   report({phase: 'find', message: 'looking for LibTorch'});
   const recorded = readStateOrForget(folder, report)?.libtorch;

@@ -5,7 +5,7 @@ import {IlrError} from '../errors.js';
 import {cacheFolder, type Env} from './paths.js';
 import {findPip, pipFailed} from './pip.js';
 import type {Report} from './progress.js';
-import {runProcess} from './run-process.js';
+import {runProcess, which} from './run-process.js';
 
 export interface Toolchain {
   readonly compiler: Compiler;
@@ -43,13 +43,14 @@ $CXX is taken at its word: an unsuitable one is an error.
 export async function findCompiler(env: Env): Promise<Compiler> {
   const candidates = env.CXX ? [env.CXX] : ['g++', 'c++', ...[15, 14, 13, 12, 11].map((major) => `g++-${major}`)];
   const seen: string[] = [];
-  for (const cxx of candidates) {
+  for (const name of candidates) {
+    const cxx = which(name, env);
+    if (cxx === undefined) continue;
     const {code, stdout} = await runProcess(cxx, ['--version'], {env, timeoutMs: 30_000});
     if (code !== 0) continue;
     const version = gccVersion(stdout);
-    const name = version === undefined ? (stdout.split('\n')[0] ?? cxx) : `${cxx} ${version}`;
     if (version !== undefined && Number(version.split('.')[0]) >= 11) return {cxx, cc: await findC(cxx, env), version};
-    seen.push(name);
+    seen.push(version === undefined ? (stdout.split('\n')[0] ?? name) : `${name} ${version}`);
   }
   const came =
     seen.length > 0 ? `found ${seen.join(', ')}` : env.CXX ? `CXX is ${env.CXX}, which does not run` : 'found none';
@@ -82,7 +83,7 @@ export function cmakeVersion(text: string): string | undefined {
 }
 
 export async function findCmake(env: Env): Promise<string | undefined> {
-  for (const cmake of ['cmake', cachedTool(env, 'cmake')]) {
+  for (const cmake of [which('cmake', env), cachedTool(env, 'cmake')]) {
     if (cmake === undefined) continue;
     const {code, stdout} = await runProcess(cmake, ['--version'], {env, timeoutMs: 30_000});
     const [major = 0, minor = 0] = (cmakeVersion(stdout) ?? '').split('.').map(Number);
@@ -93,10 +94,10 @@ export async function findCmake(env: Env): Promise<string | undefined> {
 
 async function findMake(env: Env): Promise<Pick<Toolchain, 'generator' | 'makeProgram'> | undefined> {
   const candidates = [
-    ['Ninja', 'ninja'],
-    ['Ninja', 'ninja-build'],
+    ['Ninja', which('ninja', env)],
+    ['Ninja', which('ninja-build', env)],
     ['Ninja', cachedTool(env, 'ninja')],
-    ['Unix Makefiles', 'make'],
+    ['Unix Makefiles', which('make', env)],
   ] as const;
   for (const [generator, makeProgram] of candidates) {
     if (makeProgram === undefined) continue;
