@@ -1,0 +1,35 @@
+import type {Command} from 'commander';
+import {type Diagnosis, diagnose, type Finding} from '../native/diagnose.js';
+
+export function register(program: Command): void {
+  program
+    .command('doctor')
+    .description('say what is here, what is missing and the command that mends it')
+    .option('--json', 'for programs')
+    .addHelpText('after', '\nChanges nothing. Exit code 1 when training cannot run.')
+    .action(async ({json}: {json?: boolean}) => {
+      const diagnosis = await diagnose();
+      process.stdout.write(json ? `${JSON.stringify(diagnosis, undefined, 2)}\n` : formatDiagnosis(diagnosis));
+      if (!diagnosis.canTrain) process.exitCode = 1;
+    });
+}
+
+export function formatDiagnosis(diagnosis: Diagnosis): string {
+  const {version, root, cache} = diagnosis.package;
+  return [
+    `ilr-native ${version} in ${root}, cache ${cache}`,
+    '',
+    ...diagnosis.findings.flatMap(formatFinding),
+    ...diagnosis.devices.map(({name, description}) => `         Device     ${name}: ${description}`),
+    '',
+    diagnosis.canTrain ? 'Training can run.' : 'Training cannot run yet. Mend what is missing above, from the top.',
+    '',
+  ].join('\n');
+}
+
+const marks = {ok: 'ok', missing: 'MISSING', note: 'note'} as const;
+
+function formatFinding({name, status, message, mend}: Finding): readonly string[] {
+  const line = `${marks[status].padEnd(8)} ${name.padEnd(10)} ${message.replaceAll('\n', `\n${' '.repeat(20)}`)}`;
+  return mend === undefined ? [line] : [line, `${' '.repeat(20)}→ ${mend}`];
+}
