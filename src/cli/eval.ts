@@ -68,7 +68,7 @@ export function register(program: Command): void {
 async function evalCommand(folder: string, options: EvalArguments): Promise<void> {
   const settings = await settingsOf(options);
   const {questions, warnings} = await readQuestions(options.data, settings.data);
-  const reward = await loadRewardFunction(options.reward ?? settings.reward.function, settings.folder);
+  const reward = await loadRewardFunction(options.reward ?? settings.reward.function, process.cwd());
   const interrupt = interruptSignals();
   const progress = new Progress(process.stderr, {agents: [], steps: 0, method: 'grpo'});
   try {
@@ -92,14 +92,14 @@ async function evalCommand(folder: string, options: EvalArguments): Promise<void
   }
 }
 
-/** What `--config` says, else the defaults; relative paths in it start from its folder. */
-async function settingsOf({config, field, answer}: EvalArguments): Promise<RunConfig & {folder: string}> {
-  const {config: base, folder} =
+/** What `--config` says, else the defaults. */
+async function settingsOf({config, field, answer}: EvalArguments): Promise<RunConfig> {
+  const base =
     config === undefined
-      ? {config: runSchema.parse({agents: [{name: 'model', model: '.'}], data: {train: ''}}), folder: '.'}
-      : await readConfigFile(config, []);
+      ? runSchema.parse({agents: [{name: 'model', model: '.'}], data: {train: ''}})
+      : (await readConfigFile(config)).config;
   const fields = {...base.data.fields, ...fieldsOf(field)};
-  return {...base, data: {...base.data, fields, answer: answerOf(answer) ?? base.data.answer}, folder};
+  return {...base, data: {...base.data, fields, answer: answerOf(answer) ?? base.data.answer}};
 }
 
 function answerOf(answer: string | undefined): RunConfig['data']['answer'] | undefined {

@@ -1,4 +1,3 @@
-import path from 'node:path';
 import type {RunConfig} from '../config.js';
 import {readQuestions} from '../data/questions.js';
 import type {Checkpoint} from '../record/checkpoint.js';
@@ -11,8 +10,6 @@ import {type OpenedRun, openRun} from './agents.js';
 import {versions} from './versions.js';
 
 export interface RunOptions {
-  /** That the config's relative paths start from: the config file's. The current one when left out; `output` always does. */
-  readonly folder?: string;
   readonly resume?: boolean;
   readonly signal?: AbortSignal;
   readonly stopAfterStep?: AbortSignal;
@@ -29,8 +26,7 @@ export interface RunResult extends TrainResult {
 }
 
 /** Trains the agents of a config and writes the run down in its output folder. */
-export async function runTraining(input: RunConfig, options: RunOptions = {}): Promise<RunResult> {
-  const config = resolvePaths(input, options.folder ?? '.');
+export async function runTraining(config: RunConfig, options: RunOptions = {}): Promise<RunResult> {
   const found = await findRun(config.output, options.resume ?? false);
   if (found.checkpoint) requireSameConfig(found.checkpoint, config);
   const questions = options.questions ?? (await readRunQuestions(config.data, options.onEvent));
@@ -78,25 +74,13 @@ async function runOpened(
       signal: options.signal,
       stopAfterStep: options.stopAfterStep,
       onEvent: options.onEvent,
-      reward: options.reward ?? (await loadRewardFunction(config.reward.function, '.')),
+      reward: options.reward ?? (await loadRewardFunction(config.reward.function, process.cwd())),
       tokenBudgetPerStep: options.tokenBudgetPerStep,
     });
     return result.stopped ? result : {...result, final: await folder.finish(agents)};
   } finally {
     await folder.close();
   }
-}
-
-function resolvePaths(config: RunConfig, folder: string): RunConfig {
-  const from = <T extends string | undefined>(file: T) => (file === undefined ? file : path.resolve(folder, file)) as T;
-  const {agents, data, reward} = config;
-  const isModule = !['numeric', 'exact'].includes(reward.function);
-  return {
-    ...config,
-    reward: {...reward, function: isModule ? from(reward.function) : reward.function},
-    agents: agents.map((agent) => ({...agent, model: from(agent.model), tokenizer: from(agent.tokenizer)})),
-    data: {...data, train: from(data.train), validation: from(data.validation), test: from(data.test)},
-  };
 }
 
 async function readRunQuestions(

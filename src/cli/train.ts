@@ -26,7 +26,7 @@ export function register(program: Command): void {
 }
 
 async function trainCommand(file: string, options: TrainArguments): Promise<void> {
-  const {config, folder} = await readConfigFile(file, overridesOf(options));
+  const {config} = await readConfigFile(file, overridesOf(options));
   const interrupt = interruptSignals();
   const progress = new Progress(process.stdout, {
     agents: config.agents.map((agent) => agent.name),
@@ -39,7 +39,6 @@ async function trainCommand(file: string, options: TrainArguments): Promise<void
   );
   try {
     const result = await runTraining(config, {
-      folder,
       resume: options.resume,
       stopAfterStep: interrupt.first,
       signal: interrupt.second,

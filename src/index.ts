@@ -1,0 +1,31 @@
+export {type LoadAgentOptions, type LoadedAgent, loadAgent, type OpenedRun, openRun} from './cli/agents.js';
+export {type RunOptions, type RunResult, runTraining} from './cli/run.js';
+export {type SampledText, type SampleTextOptions, sampleText} from './cli/sample.js';
+export {printable} from './cli/terminal.js';
+export {type RunConfig, type RunConfigInput, runSchema} from './config.js';
+export {readConfigFile} from './config-file.js';
+export {type QuestionFile, type QuestionFormat, readQuestions} from './data/questions.js';
+export {IlrError, type IlrErrorCode} from './errors.js';
+export {
+  type EvaluateOptions,
+  evaluateFusion,
+  evaluateSolo,
+  type FusionEvaluation,
+  type FusionOptions,
+  type SoloOptions,
+} from './evaluate.js';
+export {
+  type NativeCreateOptions,
+  type NativeLoadOptions,
+  NativePolicy,
+  type NativePolicyOptions,
+} from './native/native-policy.js';
+export {NativeRuntime, type NativeRuntimeOptions} from './native/runtime.js';
+export type * from './policy.js';
+export {Random, type StreamKey, streamOf} from './random.js';
+export {readMetrics} from './record/metrics.js';
+export type {TranscriptLine, WrittenTurn} from './record/transcript.js';
+export {type BootstrapOptions, type Interval, meanInterval, pairedInterval} from './statistics.js';
+export {type LoadAgentTextOptions, loadAgentText} from './text/load.js';
+export {train} from './train.js';
+export type * from './types.js';
