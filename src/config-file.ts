@@ -162,7 +162,7 @@ function applyOverride(root: Record<string, unknown>, {text, path: keys, value}:
   }
 }
 
-function startsWith(keys: readonly PropertyKey[], prefix: Path): boolean {
+function startsWith(keys: readonly PropertyKey[], prefix: readonly PropertyKey[]): boolean {
   return prefix.length <= keys.length && prefix.every((key, i) => String(key) === String(keys[i]));
 }
 

@@ -29,38 +29,37 @@ when more than a hundredth of the answer fields hold no answer in the wanted for
 export async function readQuestions(file: string, format: QuestionFormat): Promise<QuestionFile> {
   const questions: Question[] = [];
   const lineOfId = new Map<string, number>();
+  const unanswered: IlrError[] = [];
   const oddLevels: number[] = [];
-  const unanswered: {readonly line: number; readonly error: IlrError}[] = [];
   for await (const {number, bytes} of readLines(file)) {
-    const fail = (expected: string, got: string): never => {
-      throw new IlrError('ILR_INVALID_DATA', `${file}:${number}: expected ${expected}, got ${got}`);
+    const problem = (expected: string, got: string) =>
+      new IlrError('ILR_INVALID_DATA', `${file}:${number}: expected ${expected}, got ${got}`);
+    const fail: Fail = (expected, got) => {
+      throw problem(expected, got);
     };
     const text = decode(bytes, fail);
     if (text.trim() === '') continue;
     const {question, rawAnswer, hasOddLevel} = toQuestion(parseObject(text, fail), number, format, fail);
     const earlier = lineOfId.get(question.id);
-    if (earlier !== undefined)
-      fail('each id once', `${JSON.stringify(question.id)}, which line ${earlier} has already`);
+    if (earlier) fail('each id once', `${JSON.stringify(question.id)}, which line ${earlier} has already`);
     lineOfId.set(question.id, number);
-    const answer = extractAnswer(rawAnswer, format.answer);
-    if (answer === undefined) {
-      const where = format.answer === 'boxed' ? 'in \\boxed{}' : 'after ####';
-      const got = `${quote(rawAnswer.slice(-60))}; data.answer says where it stands`;
-      const error = new IlrError('ILR_INVALID_DATA', `${file}:${number}: expected an answer ${where}, got ${got}`);
-      unanswered.push({line: number, error});
-      continue;
-    }
     if (hasOddLevel) oddLevels.push(number);
-    questions.push({...question, answer});
+    const answer = extractAnswer(rawAnswer, format.answer);
+    if (answer) questions.push({...question, answer});
+    else unanswered.push(problem(answerWords[format.answer], quote(rawAnswer.slice(-60))));
   }
-  if (unanswered[0] && unanswered.length > maxUnansweredShare * lineOfId.size) throw unanswered[0].error;
-  if (questions.length === 0)
+  if (lineOfId.size === 0)
     throw new IlrError('ILR_INVALID_DATA', `${file}: expected at least one question, got an empty file`);
+  if (unanswered[0] && unanswered.length > maxUnansweredShare * lineOfId.size) throw unanswered[0];
+  return {questions, warnings: warningsOf(file, unanswered, oddLevels)};
+}
+
+function warningsOf(file: string, unanswered: readonly IlrError[], oddLevels: readonly number[]): string[] {
   const warnings: string[] = [];
-  if (unanswered[0]) warnings.push(`${unanswered[0].error.message}; ${unanswered.length} such questions were left out`);
+  if (unanswered[0]) warnings.push(`${unanswered[0].message}; ${unanswered.length} such questions were left out`);
   if (oddLevels[0])
     warnings.push(`${file}:${oddLevels[0]}: expected a level, got none; ${oddLevels.length} questions go without`);
-  return {questions, warnings};
+  return warnings;
 }
 
 type Fail = (expected: string, got: string) => never;
@@ -104,11 +103,17 @@ function toQuestion(row: Row, line: number, format: QuestionFormat, fail: Fail) 
   return {question, rawAnswer: String(raw), hasOddLevel: levelField != null && level === undefined};
 }
 
-/** Undefined where the wanted form is not there, or empty. */
+const answerWords = {
+  field: 'an answer',
+  gsm8k: 'an answer after #### (data.answer: gsm8k)',
+  boxed: 'an answer in \\boxed{} (data.answer: boxed)',
+};
+
+/** Empty or undefined where the wanted form is not there. */
 function extractAnswer(raw: string, where: QuestionFormat['answer']): string | undefined {
   if (where === 'field') return raw.trim();
   const found = where === 'boxed' ? (lastBoxed(raw) ?? lastBareBox(raw)) : raw.split('####').slice(1).at(-1);
-  return found?.trim() || undefined;
+  return found?.trim();
 }
 
 /** `\boxed 2`, as some solutions of MATH have it. */
