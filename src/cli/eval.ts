@@ -70,7 +70,7 @@ async function evalCommand(folder: string, options: EvalArguments): Promise<void
   const {questions, warnings} = await readQuestions(options.data, settings.data);
   const reward = await loadRewardFunction(options.reward ?? settings.reward.function, process.cwd());
   const interrupt = interruptSignals();
-  const progress = new Progress(process.stderr, {agents: [], steps: 0, method: 'grpo'});
+  const progress = new Progress(process.stderr, {agents: [], steps: 0});
   try {
     for (const message of warnings) progress.onEvent({type: 'warning', message});
     const reports: EvalReport[] = [];

@@ -5,7 +5,6 @@ export interface ProgressOptions {
   /** [N] names. */
   readonly agents: readonly string[];
   readonly steps: number;
-  readonly method: 'ilr' | 'grpo';
   /** Milliseconds; the clock when left out. */
   readonly now?: () => number;
 }
