@@ -32,7 +32,10 @@ inline constexpr std::array<Dtype, 8> dtypes{{{"F64", at::kDouble, 8},
 
 inline std::string supported_dtypes() {
   std::string text;
-  for (const Dtype& dtype : dtypes) text += (text.empty() ? "" : " ") + std::string(dtype.name);
+  for (const Dtype& dtype : dtypes) {
+    if (!text.empty()) text += ' ';
+    text += dtype.name;
+  }
   return text;
 }
 

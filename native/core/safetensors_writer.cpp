@@ -44,18 +44,21 @@ std::string header_text(const std::vector<const NamedTensors::value_type*>& orde
                         std::map<std::string, std::string> metadata) {
   metadata.emplace("format", "pt");  // transformers refuses a file without it
   std::string text = "{\"__metadata__\":{";
-  bool is_first = true;
   for (const auto& [key, value] : metadata) {
-    text += (is_first ? "" : ",") + quote_json(key) + ":" + quote_json(value);
-    is_first = false;
+    if (text.back() != '{') text += ',';
+    text += quote_json(key) + ':' + quote_json(value);
   }
-  text += "}";
+  text += '}';
   int64_t begin = 0;
   for (const auto* item : order) {
     const at::Tensor& tensor = item->second;
     const int64_t end = begin + tensor.numel() * tensor.element_size();
-    text += "," + quote_json(item->first) + ":{\"dtype\":\"" + dtype_name(item->first, tensor.scalar_type()) + "\",\"shape\":[";
-    for (int64_t i = 0; i < tensor.dim(); ++i) text += (i > 0 ? "," : "") + std::to_string(tensor.size(i));
+    text += ',';
+    text += quote_json(item->first) + ":{\"dtype\":\"" + dtype_name(item->first, tensor.scalar_type()) + "\",\"shape\":[";
+    for (int64_t i = 0; i < tensor.dim(); ++i) {
+      if (i > 0) text += ',';
+      text += std::to_string(tensor.size(i));
+    }
     text += "],\"data_offsets\":[" + std::to_string(begin) + "," + std::to_string(end) + "]}";
     begin = end;
   }

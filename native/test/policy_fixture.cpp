@@ -1,0 +1,129 @@
+#include "policy_fixture.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/equal.h>
+#include <ATen/ops/linalg_vector_norm.h>
+
+#include <algorithm>
+
+#include "check.h"
+#include "runtime.h"
+
+namespace ilr::test {
+namespace {
+
+void on_worker(const std::function<std::unique_ptr<Policy>(Runtime&)>& open, const std::function<void(Policy&)>& use) {
+  Runtime runtime(RuntimeOptions{.device = "cpu", .threads = 1});
+  runtime.run([&] {
+    const std::unique_ptr<Policy> policy = open(runtime);
+    use(*policy);
+  });
+}
+
+double norm_of(const at::Tensor& tensor) { return at::linalg_vector_norm(tensor.to(at::kDouble)).item<double>(); }
+
+template <typename T>
+std::vector<T> read_values(const SafetensorsReader& file, const std::string& name) {
+  return values_of<T>(file.view(name));
+}
+
+double read_number(const SafetensorsReader& file, const std::string& name) { return file.view(name).item<double>(); }
+
+}  // namespace
+
+void with_policy(const std::filesystem::path& folder, const std::string& dtype, const std::function<void(Policy&)>& use,
+                 bool with_optimizer) {
+  on_worker(
+      [&](Runtime& runtime) { return Policy::load(runtime, folder, PolicyOptions{.dtype = dtype}, with_optimizer); }, use);
+}
+
+void with_random_policy(const std::string& config_json, uint64_t seed, const std::string& dtype,
+                        const std::function<void(Policy&)>& use) {
+  on_worker([&](Runtime& runtime) { return Policy::create(runtime, config_json, seed, PolicyOptions{.dtype = dtype}); }, use);
+}
+
+std::string tiny_config(const std::string& model_type, int64_t vocab_size, bool tied) {
+  return R"({"model_type":")" + model_type + R"(","vocab_size":)" + std::to_string(vocab_size) +
+         R"(,"hidden_size":32,"intermediate_size":48,"num_hidden_layers":2,"num_attention_heads":4,"num_key_value_heads":2,)" +
+         R"("max_position_embeddings":64,"initializer_range":0.3,"tie_word_embeddings":)" + (tied ? "true" : "false") + "}";
+}
+
+double max_error(const at::Tensor& a, const at::Tensor& b) {
+  const at::Tensor expected = b.to(at::kDouble);
+  return (a.to(at::kDouble) - expected).abs().max().item<double>() / expected.abs().max().item<double>();
+}
+
+double worst_error(const Tensors& got, const Tensors& expected) {
+  CHECK_EQUAL(got.size(), expected.size());
+  double worst = 0;
+  for (const auto& [name, tensor] : expected) {
+    const double error = norm_of(got.at(name).to(at::kDouble) - tensor.to(at::kDouble)) / norm_of(tensor);
+    if (!(error <= worst)) worst = error;  // NaN too
+  }
+  return worst;
+}
+
+bool are_identical(const Tensors& a, const Tensors& b) {
+  return a.size() == b.size() && std::all_of(a.begin(), a.end(), [&](const auto& item) {
+    return b.contains(item.first) && at::equal(item.second, b.at(item.first));
+  });
+}
+
+Tensors copy_of(const Tensors& tensors) {
+  Tensors copies;
+  for (const auto& [name, tensor] : tensors) copies[name] = tensor.detach().clone();
+  return copies;
+}
+
+GoldenUpdate read_golden_update(const std::string& model, const std::string& loss) {
+  const SafetensorsReader file = SafetensorsReader::open_file(golden(model + "." + loss + ".safetensors"));
+  GoldenUpdate update;
+  TrainingBatch& batch = update.batch;
+  batch.prompts = {read_values<int32_t>(file, "batch.prompt_ids"), read_values<int32_t>(file, "batch.prompt_offsets")};
+  batch.completions = {read_values<int32_t>(file, "batch.completion_ids"),
+                       read_values<int32_t>(file, "batch.completion_offsets")};
+  batch.prompt_index = read_values<int32_t>(file, "batch.prompt_index");
+  batch.mask = read_values<uint8_t>(file, "batch.mask");
+  batch.sampler_logprobs = read_values<float>(file, "batch.sampler_logprobs");
+  batch.rewards = read_values<double>(file, "batch.rewards");
+  batch.group_index = read_values<int32_t>(file, "batch.group_index");
+  batch.extra_advantage = read_values<double>(file, "batch.extra_advantage");
+  batch.stage = read_values<uint8_t>(file, "batch.stage");
+  batch.stage_weights = read_values<double>(file, "batch.stage_weights");
+  update.options.loss = loss == "nll" ? Loss::nll : Loss::dapo;
+  update.options.temperature = read_number(file, "option.temperature");
+  update.options.epsilon_low = read_number(file, "option.epsilon_low");
+  update.options.epsilon_high = read_number(file, "option.epsilon_high");
+  update.advantages = read_values<double>(file, "advantages");
+  for (const std::string& name : file.names()) {
+    if (name.starts_with("grad.")) update.gradients[name.substr(5)] = file.view(name).clone();
+    if (name.starts_with("report.")) update.report[name.substr(7)] = read_number(file, name);
+  }
+  return update;
+}
+
+TrainingBatch reordered(const TrainingBatch& batch, const std::vector<int64_t>& order, bool split) {
+  TrainingBatch result;
+  result.stage_weights = batch.stage_weights;
+  if (!split) result.prompts = batch.prompts;
+  const auto append = [](Ragged& to, const Ragged& from, int64_t i) {
+    to.ids.insert(to.ids.end(), from.begin(i), from.begin(i) + from.length(i));
+    to.offsets.push_back(static_cast<int32_t>(to.ids.size()));
+  };
+  for (const int64_t i : order) {
+    if (split) append(result.prompts, batch.prompts, batch.prompt_index[i]);
+    result.prompt_index.push_back(split ? static_cast<int32_t>(result.prompts.size() - 1) : batch.prompt_index[i]);
+    append(result.completions, batch.completions, i);
+    for (int32_t t = batch.completions.offsets[i]; t < batch.completions.offsets[i + 1]; ++t) {
+      result.mask.push_back(batch.mask[t]);
+      result.sampler_logprobs.push_back(batch.sampler_logprobs[t]);
+    }
+    result.rewards.push_back(batch.rewards[i]);
+    result.group_index.push_back(batch.group_index[i]);
+    result.extra_advantage.push_back(batch.extra_advantage[i]);
+    result.stage.push_back(batch.stage[i]);
+  }
+  return result;
+}
+
+}  // namespace ilr::test
