@@ -13,8 +13,8 @@
 
 namespace ilr::addon {
 
-// JavaScript values to the core's, copied and then checked, so that nothing can change between the two. Nothing is
-// trusted: each function throws ilr::Error ILR_INVALID_ARGUMENT naming the value, what was expected and what came.
+// JavaScript values to the core's, copied. Kinds are checked here, values by the core (validate.h), which sees the copies:
+// nothing can change in between. Throws ilr::Error ILR_INVALID_ARGUMENT naming the value, what was expected and what came.
 
 RuntimeOptions runtime_options(const Napi::Value& value);
 PolicyOptions policy_options(const Napi::Value& value);
@@ -22,9 +22,9 @@ bool flag(const Napi::Value& value, const char* name, bool fallback);
 std::string text(const Napi::Value& value, const std::string& where, size_t longest);
 uint64_t seed(const Napi::Value& value);
 
-GenerateRequest generate_request(const Napi::Value& value, const PolicyInfo& policy);
-ScoreRequest score_request(const Napi::Value& value, const PolicyInfo& policy);
-TrainingBatch training_batch(const Napi::Value& value, Loss loss, const PolicyInfo& policy);
+GenerateRequest generate_request(const Napi::Value& value);
+ScoreRequest score_request(const Napi::Value& value);
+TrainingBatch training_batch(const Napi::Value& value);
 UpdateOptions update_options(const Napi::Value& value);
 
 // The function of that name, or empty.

@@ -18,6 +18,12 @@ const char* array_name(napi_typedarray_type type) {
   return i < names.size() ? names[i] : "a typed array";
 }
 
+std::string describe_number(double number) {
+  char text[40];
+  std::snprintf(text, sizeof text, "%.17g", number);
+  return text;
+}
+
 bool is_detached(napi_env env, napi_value buffer) {
   bool detached = false;
   napi_is_detached_arraybuffer(env, buffer, &detached);
@@ -25,12 +31,6 @@ bool is_detached(napi_env env, napi_value buffer) {
 }
 
 }  // namespace
-
-std::string describe_number(double number) {
-  char text[40];
-  std::snprintf(text, sizeof text, "%.17g", number);
-  return text;
-}
 
 std::string describe_value(const Napi::Value& value) {
   switch (value.Type()) {
@@ -62,32 +62,25 @@ bool Fields::has(const char* name) const {
   return !value.IsUndefined() && !value.IsNull();
 }
 
-double Fields::number(const char* name, double least, double most) const {
+double Fields::number(const char* name) const {
   const Napi::Value value = get(name);
-  const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : std::nan("");
-  if (!(number >= least && number <= most)) {
-    refuse(path(name), "a number from " + describe_number(least) + " to " + describe_number(most),
-           describe_value(value));
-  }
-  return number;
+  if (!value.IsNumber()) refuse(path(name), "a number", describe_value(value));
+  return value.As<Napi::Number>().DoubleValue();
 }
 
-double Fields::number_or(const char* name, double fallback, double least, double most) const {
-  return has(name) ? number(name, least, most) : fallback;
-}
+double Fields::number_or(const char* name, double fallback) const { return has(name) ? number(name) : fallback; }
 
-int64_t Fields::integer(const char* name, int64_t least, int64_t most) const {
+int64_t Fields::integer(const char* name, int64_t most) const {
   const Napi::Value value = get(name);
-  const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : std::nan("");
-  if (!(number >= static_cast<double>(least) && number <= static_cast<double>(most)) || number != std::floor(number)) {
-    refuse(path(name), "a whole number from " + std::to_string(least) + " to " + std::to_string(most),
-           describe_value(value));
+  const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1;
+  if (!(number >= 0 && number <= static_cast<double>(most)) || number != std::floor(number)) {
+    refuse(path(name), "a whole number from 0 to " + std::to_string(most), describe_value(value));
   }
   return static_cast<int64_t>(number);
 }
 
-int64_t Fields::integer_or(const char* name, int64_t fallback, int64_t least, int64_t most) const {
-  return has(name) ? integer(name, least, most) : fallback;
+int64_t Fields::integer_or(const char* name, int64_t fallback, int64_t most) const {
+  return has(name) ? integer(name, most) : fallback;
 }
 
 Fields::View Fields::typed_array(const char* name, napi_typedarray_type type, const char* expected) const {

@@ -18,8 +18,6 @@ namespace ilr::addon {
 // What a JavaScript value is, in a few words, for messages.
 std::string describe_value(const Napi::Value& value);
 
-std::string describe_number(double number);
-
 // The kind of typed array that holds T.
 template <class T>
 struct ArrayKind;
@@ -39,10 +37,10 @@ class Fields {
   std::string path(const char* name) const { return where_.empty() ? name : where_ + "." + name; }
   bool has(const char* name) const;  // neither undefined nor null
 
-  double number(const char* name, double least, double most) const;
-  double number_or(const char* name, double fallback, double least, double most) const;
-  int64_t integer(const char* name, int64_t least, int64_t most) const;
-  int64_t integer_or(const char* name, int64_t fallback, int64_t least, int64_t most) const;
+  double number(const char* name) const;  // NaN and infinities included
+  double number_or(const char* name, double fallback) const;
+  int64_t integer(const char* name, int64_t most) const;  // from 0
+  int64_t integer_or(const char* name, int64_t fallback, int64_t most) const;
 
   // A copy of the typed array of that name.
   template <class T>
@@ -50,14 +48,6 @@ class Fields {
     const View view = typed_array(name, ArrayKind<T>::type, ArrayKind<T>::name);
     const T* data = static_cast<const T*>(view.data);
     return view.length == 0 ? std::vector<T>() : std::vector<T>(data, data + view.length);
-  }
-  template <class T>
-  std::vector<T> array(const char* name, size_t length, const std::string& why) const {
-    std::vector<T> values = array<T>(name);
-    if (values.size() != length) {
-      refuse(path(name), std::to_string(length) + " values (" + why + ")", std::to_string(values.size()));
-    }
-    return values;
   }
 
  private:

@@ -68,7 +68,7 @@ Control control_of(const std::shared_ptr<Environment>& environment, const std::s
 }
 
 Napi::Value generate(const Napi::CallbackInfo& info, const std::shared_ptr<PolicyHandle>& policy) {
-  auto request = std::make_shared<GenerateRequest>(generate_request(info[0], policy->core->info));
+  auto request = std::make_shared<GenerateRequest>(generate_request(info[0]));
   auto call = std::make_shared<Call>(info.Env());
   call->on_completion = callback(info[1], "onCompletion");
   call->on_tokens = callback(info[1], "onTokens");
@@ -93,7 +93,7 @@ Napi::Value generate(const Napi::CallbackInfo& info, const std::shared_ptr<Polic
 }
 
 Napi::Value logprobs(const Napi::CallbackInfo& info, const std::shared_ptr<PolicyHandle>& policy) {
-  auto request = std::make_shared<ScoreRequest>(score_request(info[0], policy->core->info));
+  auto request = std::make_shared<ScoreRequest>(score_request(info[0]));
   auto call = std::make_shared<Call>(info.Env());
   const auto environment = policy->environment().shared_from_this();
   auto work = [core = policy->core, control = control_of(environment, call), request] {
@@ -105,7 +105,7 @@ Napi::Value logprobs(const Napi::CallbackInfo& info, const std::shared_ptr<Polic
 
 Napi::Value update(const Napi::CallbackInfo& info, const std::shared_ptr<PolicyHandle>& policy) {
   const UpdateOptions options = update_options(info[1]);
-  auto batch = std::make_shared<TrainingBatch>(training_batch(info[0], options.loss, policy->core->info));
+  auto batch = std::make_shared<TrainingBatch>(training_batch(info[0]));
   auto call = std::make_shared<Call>(info.Env());
   call->on_progress = callback(info[1], "onProgress");
   const auto environment = policy->environment().shared_from_this();

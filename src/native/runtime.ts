@@ -1,6 +1,7 @@
-import {loadAddon} from './addon.js';
+import {IlrError} from '../errors.js';
+import {loadAddon, resolveDevice} from './addon.js';
 import type {Addon, AddonRuntime} from './addon-types.js';
-import {runCall, toIlrError} from './call.js';
+import {runCall} from './call.js';
 
 export interface NativeRuntimeOptions {
   /** `cpu`, `cuda`, `cuda:N`, or `auto`: a GPU where there is one that works. Default `cpu`. */
@@ -17,9 +18,19 @@ export class NativeRuntime {
 
   /** @throws IlrError `ILR_NOT_SET_UP` without addon or LibTorch, `ILR_UNSUPPORTED` without the device. */
   static async open({device = 'cpu', threads}: NativeRuntimeOptions = {}): Promise<NativeRuntime> {
-    const addon = await loadAddon({device});
-    const open = (name: string) => runCall(() => addon.openRuntime({device: name, threads}));
-    return new NativeRuntime(await (device === 'auto' ? openAny(addon, open) : open(device)));
+    if (device !== 'auto') return openDevice(device, threads);
+    try {
+      return await openDevice(resolveDevice('auto'), threads);
+    } catch (error) {
+      // A GPU that is there need not work.
+      if (IlrError.is(error) && error.code === 'ILR_UNSUPPORTED') return openDevice('cpu', threads);
+      throw error;
+    }
+  }
+
+  /** @internal */
+  static of(native: AddonRuntime): NativeRuntime {
+    return new NativeRuntime(native);
   }
 
   get device(): string {
@@ -41,12 +52,7 @@ export class NativeRuntime {
   }
 }
 
-async function openAny(addon: Addon, open: (device: string) => Promise<AddonRuntime>): Promise<AddonRuntime> {
-  if (addon.cudaDevices() === 0) return open('cpu');
-  try {
-    return await open('cuda');
-  } catch (error) {
-    if (toIlrError(error).code === 'ILR_UNSUPPORTED') return open('cpu');
-    throw error;
-  }
+async function openDevice(device: string, threads: number | undefined): Promise<NativeRuntime> {
+  const addon = loadAddon({device}) as Addon;
+  return NativeRuntime.of(await runCall(() => addon.openRuntime({device, threads})));
 }
