@@ -5,6 +5,8 @@ export interface ProgressOptions {
   /** [N] names. */
   readonly agents: readonly string[];
   readonly steps: number;
+  /** How difficulties are found; only rankings can fail to parse. */
+  readonly estimator?: 'self-ranking' | 'pass-rate' | 'field';
   /** Milliseconds; the clock when left out. */
   readonly now?: () => number;
 }
@@ -52,7 +54,7 @@ export class Progress {
         this.onStep(event.metrics);
         break;
       case 'difficulty':
-        this.line(difficultyLine(event));
+        this.line(difficultyLine(event, this.options.estimator ?? 'self-ranking'));
         break;
       case 'eval':
         for (const {agent, greedy, sampled, wellFormed} of event.results)
@@ -157,10 +159,14 @@ function agentFigures(metrics: StepMetrics, agent: string): string {
   return parts.join(' ');
 }
 
-function difficultyLine({parseRate, levelCorrelation}: Extract<TrainEvent, {type: 'difficulty'}>): string {
-  const correlation =
-    levelCorrelation === undefined ? '' : `, rank correlation with the true level ${levelCorrelation.toFixed(2)}`;
-  return `difficulty: ${percent(parseRate)} of the rankings parsed${correlation}`;
+function difficultyLine(
+  {parseRate, levelCorrelation}: Extract<TrainEvent, {type: 'difficulty'}>,
+  estimator: NonNullable<ProgressOptions['estimator']>,
+): string {
+  const parts = [`difficulty by ${estimator}`];
+  if (estimator === 'self-ranking') parts.push(`${percent(parseRate)} of the rankings parsed`);
+  if (levelCorrelation !== undefined) parts.push(`rank correlation with the true level ${levelCorrelation.toFixed(2)}`);
+  return parts.join(', ');
 }
 
 function totals({parts}: PhaseState): {done: number; total: number; tokens: number} {

@@ -31,6 +31,7 @@ async function trainCommand(file: string, options: TrainArguments): Promise<void
   const progress = new Progress(process.stdout, {
     agents: config.agents.map((agent) => agent.name),
     steps: config.steps,
+    estimator: config.difficulty.estimator,
   });
   const goOn = `To go on: ${commandOf(file, options)}`;
   interrupt.first.addEventListener('abort', () =>

@@ -2,11 +2,11 @@ import test from 'ava';
 import {duration, Progress} from '../../src/cli/progress.js';
 import type {StepMetrics, TrainEvent, TrainPhase} from '../../src/types.js';
 
-function watch(isTTY: boolean) {
+function watch(isTTY: boolean, estimator?: 'pass-rate') {
   const seen: string[] = [];
   const clock = {now: 0};
   const output = {isTTY, columns: 200, write: (text: string) => seen.push(text)};
-  const progress = new Progress(output, {agents: ['ann', 'bob'], steps: 10, now: () => clock.now});
+  const progress = new Progress(output, {agents: ['ann', 'bob'], steps: 10, estimator, now: () => clock.now});
   const at = (now: number, event: TrainEvent) => {
     clock.now = now;
     progress.onEvent(event);
@@ -85,7 +85,6 @@ test('a warning that quotes hostile text cannot move the cursor', (t) => {
 test('rankings, evaluations and saves are told', (t) => {
   const {at, take} = watch(false);
   at(0, {type: 'difficulty', parseRate: 0.875, levelCorrelation: 0.5});
-  at(0, {type: 'difficulty', parseRate: 1});
   at(0, {
     type: 'eval',
     step: 5,
@@ -97,13 +96,18 @@ test('rankings, evaluations and saves are told', (t) => {
   at(0, {type: 'saved', step: 5});
   t.is(
     take(),
-    `difficulty: 87.5 % of the rankings parsed, rank correlation with the true level 0.50
-difficulty: 100.0 % of the rankings parsed
+    `difficulty by self-ranking, 87.5 % of the rankings parsed, rank correlation with the true level 0.50
 step 5 evaluation: ann greedy 50.0 %, sampled 37.5 %, well-formed 100.0 %
 step 5 evaluation: bob greedy 100.0 %, well-formed 50.0 %
 step 5 saved
 `,
   );
+});
+
+test('without rankings none are said to have parsed', (t) => {
+  const {at, take} = watch(false, 'pass-rate');
+  at(0, {type: 'difficulty', parseRate: 1});
+  t.is(take(), 'difficulty by pass-rate\n');
 });
 
 test('durations', (t) => {
