@@ -2,7 +2,7 @@ import {spawn} from 'node:child_process';
 import {mkdtemp, rm} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
-import test from 'ava';
+import type {ExecutionContext} from 'ava';
 import {NativePolicy, type NativePolicyOptions} from '../../src/native/native-policy.js';
 import {NativeRuntime} from '../../src/native/runtime.js';
 import {tinyConfigs} from './tiny-model.js';
@@ -22,10 +22,10 @@ export async function tinyPolicy(
   return NativePolicy.create({...tinyConfigs[family], ...config}, {runtime: await cpuRuntime(), seed, ...options});
 }
 
-/** A folder that is gone after the test file. */
-export async function temporaryFolder(): Promise<string> {
+/** A folder that is gone after the test. */
+export async function temporaryFolder(t: ExecutionContext): Promise<string> {
   const folder = await mkdtemp(path.join(tmpdir(), 'ilr-native-test-'));
-  test.after.always(() => rm(folder, {recursive: true, force: true}));
+  t.teardown(() => rm(folder, {recursive: true, force: true}));
   return folder;
 }
 
