@@ -1,6 +1,5 @@
 #include "policy_fixture.h"
 
-#include <ATen/TensorOperators.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/linalg_vector_norm.h>
 
