@@ -34,7 +34,7 @@ function count({code, text}, passed, failed, skipped) {
 
 /** The C++ test program's own last line, or CTest's count where there is none. */
 function countCtest(result) {
-  const checks = count(result, /(\d+) passed, \d+ failed/g, /\d+ passed, (\d+) failed/g, /\d+ failed, (\d+) skipped/g);
+  const checks = count(result, /(\d+) passed, \d+ failed/g, /\d+ passed, (\d+) failed/g, /^(?:\d+: )?(\d+) skipped$/gm);
   if (checks.passed + checks.failed > 0) return checks;
   return count(result, /Test +#\d+: .*(?:\.{3}|\s)Passed/g, /, (\d+) tests? failed out of/g, /$^/g);
 }

@@ -4,17 +4,18 @@ import type {Screen} from './terminal.js';
 /** Shows a set-up: one line per thing done, and at the foot of a terminal how far the present one is. */
 export function createSetupReport(screen: Screen, now: () => number = Date.now): Report {
   const start = now();
-  let last = '';
   let lineAt = 0;
+  let ended = '';
   return (progress) => {
-    const isStep = progress.total !== undefined;
+    const {phase, message, done, total} = progress;
     const text = formatProgress(progress, (now() - start) / 1000);
-    if (isStep && screen.isLive) return screen.draw([text]);
-    // Without a terminal a long step says so every five seconds, and when it ends.
-    const isDue = !isStep || now() - lineAt >= 5000 || progress.done === progress.total;
-    if (!isDue || text === last) return;
+    if (total === undefined) return screen.line(text);
+    if (screen.isLive) return screen.draw([text]);
+    // Without a terminal a long step says so every five seconds, and once when it ends.
+    const isEnd = done === total && ended !== phase + message;
+    if (!isEnd && (done === total || now() - lineAt < 5000)) return;
+    if (isEnd) ended = phase + message;
     screen.line(text);
-    last = text;
     lineAt = now();
   };
 }

@@ -100,7 +100,7 @@ export function parseBuildLine(line: string) {
   const [done, total, text] = ninja
     ? [Number(ninja[1]), Number(ninja[2]), ninja[3]]
     : [Number(make?.[1]), 100, make?.[2]];
-  if (text === undefined) return undefined;
+  if (text === undefined || !/^(Building|Linking) /.test(text)) return undefined;
   const source = /([\w-]+\.(?:c|cpp|node|a|hxx))(?:\.o|\.gch)?$/.exec(text)?.[1] ?? text;
   const verb = text.startsWith('Linking') ? 'linking' : 'compiling';
   return {message: `${verb} ${source}`, done, total, unit: 'files' as const};

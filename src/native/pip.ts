@@ -79,7 +79,7 @@ function watchDownload(folder: string, phase: SetupPhase, message: string, repor
   const onLine = (line: string): void => {
     const size = /Downloading \S+ \(([\d.]+) ([kMG]?)B\)/.exec(line);
     const scale = {'': 1, k: 1e3, M: 1e6, G: 1e9}[size?.[2] ?? ''] ?? 1;
-    if (size) total = Number(size[1]) * scale;
+    if (size) total = (total ?? 0) + Number(size[1]) * scale;
   };
   return {onLine, stop: () => clearInterval(timer)};
 }

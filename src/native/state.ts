@@ -33,6 +33,10 @@ const stateSchema = z.strictObject({
 /** What `setup` did, kept beside the addon. */
 export type SetupState = z.infer<typeof stateSchema>;
 
+export function stateFile(folder: string): string {
+  return path.join(folder, stateFileName);
+}
+
 export const setupCommand = 'npx ilr-native setup';
 
 /**
@@ -40,7 +44,7 @@ What `setup` recorded in a build folder, or undefined where it never finished th
 @throws IlrError `ILR_NOT_SET_UP` when the file is damaged.
 */
 export function readState(folder: string): SetupState | undefined {
-  const file = path.join(folder, stateFileName);
+  const file = stateFile(folder);
   if (!existsSync(file)) return undefined;
   try {
     return stateSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
@@ -56,7 +60,7 @@ export function readState(folder: string): SetupState | undefined {
 
 export function writeState(folder: string, state: SetupState): void {
   mkdirSync(folder, {recursive: true});
-  const file = path.join(folder, stateFileName);
+  const file = stateFile(folder);
   const partial = `${file}.${process.pid}.partial`;
   writeFileSync(partial, `${JSON.stringify(state, undefined, 2)}\n`);
   renameSync(partial, file);

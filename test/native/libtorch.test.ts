@@ -1,7 +1,13 @@
 import path from 'node:path';
 import test from 'ava';
 import {cudaRequirements, isCpuPart, isCudaStub} from '../../src/native/acquire-libtorch.js';
-import {findLibtorch, inspectLibtorch, isSupported, parseHeaderVersion, parseVersionPy} from '../../src/native/libtorch.js';
+import {
+  findLibtorch,
+  inspectLibtorch,
+  isSupported,
+  parseHeaderVersion,
+  parseVersionPy,
+} from '../../src/native/libtorch.js';
 import {folderWith} from '../helpers/folder.js';
 import {fakeLibtorch, fakeProgram} from '../helpers/libtorch.js';
 
@@ -24,7 +30,12 @@ test('LibTorch is looked for where the user says, then in the record, in Python,
   const {explicit, recorded, python, cached, env} = await fourPlaces(folder);
   const skip = () => {};
   const last = recordedAs(recorded);
-  const byOption = await findLibtorch({env: {...env, ILR_LIBTORCH: recorded}, libtorch: explicit, recorded: last, skip});
+  const byOption = await findLibtorch({
+    env: {...env, ILR_LIBTORCH: recorded},
+    libtorch: explicit,
+    recorded: last,
+    skip,
+  });
   t.like(byOption, {folder: explicit, version: '2.12.0+cpu', variant: 'cpu', hasCuda: false, source: 'explicit'});
   const byVariable = await findLibtorch({env: {...env, ILR_LIBTORCH: explicit}, recorded: last, skip});
   t.like(byVariable, {folder: explicit, source: 'explicit'});
@@ -69,9 +80,21 @@ test('versions are read from version.py and from the headers, and must agree', a
   t.is(parseVersionPy("from typing import Optional\n__version__ = '2.13.0+cu130'\ndebug = False\n"), '2.13.0+cu130');
   t.is(parseVersionPy('__version__: str = "2.11.0"\n'), '2.11.0');
   t.is(parseVersionPy("version = '2.13.0'"), undefined);
-  t.is(parseHeaderVersion('#define TORCH_VERSION_MAJOR 2\n#define TORCH_VERSION_MINOR 14\n#define TORCH_VERSION_PATCH 1\n'), '2.14.1');
+  t.is(
+    parseHeaderVersion(
+      '#define TORCH_VERSION_MAJOR 2\n#define TORCH_VERSION_MINOR 14\n#define TORCH_VERSION_PATCH 1\n',
+    ),
+    '2.14.1',
+  );
   t.is(parseHeaderVersion('// nothing'), undefined);
-  t.deepEqual(['2.10.9', '2.11.0', '2.15.0+cpu', '2.16.0', '3.13.0', '2'].map(isSupported), [false, true, true, false, false, false]);
+  t.deepEqual(['2.10.9', '2.11.0', '2.15.0+cpu', '2.16.0', '3.13.0', '2'].map(isSupported), [
+    false,
+    true,
+    true,
+    false,
+    false,
+    false,
+  ]);
   const mixed = await fakeLibtorch(path.join(await folderWith(t), 'mixed'), '2.13.0', '2.14.1');
   t.deepEqual(inspectLibtorch(mixed), {problem: `${mixed} says it is 2.13.0, but its headers are of 2.14.1`});
 });

@@ -10,14 +10,24 @@ test('a wheel is unpacked, the chosen files only, with progress up to the whole'
   const folder = await folderWith(t);
   const wheel = path.join(folder, 'a.whl');
   const long = 'header\n'.repeat(1000);
-  await writeFile(wheel, zip([{name: 'a/b.h', text: long}, {name: 'a/c.py', text: 'no'}, {name: 'a/empty', text: ''}]));
+  await writeFile(
+    wheel,
+    zip([
+      {name: 'a/b.h', text: long},
+      {name: 'a/c.py', text: 'no'},
+      {name: 'a/empty', text: ''},
+    ]),
+  );
   const entries = (await listZip(wheel)).filter(({name}) => !name.endsWith('.py'));
   const progress: number[][] = [];
   await extractZip(wheel, entries, path.join(folder, 'out'), (done, total) => progress.push([done, total]));
   t.is(await readFile(path.join(folder, 'out', 'a', 'b.h'), 'utf8'), long);
   t.is(await readFile(path.join(folder, 'out', 'a', 'empty'), 'utf8'), '');
   t.false(existsSync(path.join(folder, 'out', 'a', 'c.py')));
-  t.deepEqual(progress, [[7000, 7000], [7000, 7000]]);
+  t.deepEqual(progress, [
+    [7000, 7000],
+    [7000, 7000],
+  ]);
 });
 
 test('a file of several megabytes is streamed to the same bytes', async (t) => {
@@ -33,8 +43,17 @@ for (const name of ['../evil', 'torch/../../evil', '/etc/evil', 'torch\\..\\evil
   test(`a wheel that holds ${name} is refused before anything is written`, async (t) => {
     const folder = await folderWith(t);
     const wheel = path.join(folder, 'bad.whl');
-    await writeFile(wheel, zip([{name: 'torch/version.py', text: ''}, {name, text: 'evil'}]));
-    await t.throwsAsync(listZip(wheel), {code: 'ILR_IO', message: /bad\.whl cannot be unpacked: .*would leave its folder/});
+    await writeFile(
+      wheel,
+      zip([
+        {name: 'torch/version.py', text: ''},
+        {name, text: 'evil'},
+      ]),
+    );
+    await t.throwsAsync(listZip(wheel), {
+      code: 'ILR_IO',
+      message: /bad\.whl cannot be unpacked: .*would leave its folder/,
+    });
   });
 }
 

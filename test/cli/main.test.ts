@@ -1,0 +1,91 @@
+import {execFile} from 'node:child_process';
+import {cp} from 'node:fs/promises';
+import path from 'node:path';
+import test from 'ava';
+import {packageRoot, packageVersion} from '../../src/native/paths.js';
+import {folderWith} from '../helpers/folder.js';
+
+const root = packageRoot();
+
+interface Ended {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function cli(args: readonly string[], env: NodeJS.ProcessEnv = {}, bin = path.join(root, 'bin', 'ilr-native.js')) {
+  return new Promise<Ended>((resolve) => {
+    execFile(process.execPath, [bin, ...args], {env: {...process.env, ...env}}, (error, stdout, stderr) =>
+      resolve({code: error ? Number(error.code) : 0, stdout, stderr}),
+    );
+  });
+}
+
+test('help names every command and how to start', async (t) => {
+  const {code, stdout} = await cli(['--help']);
+  t.is(code, 0);
+  for (const command of ['setup', 'doctor', 'demo', 'train', 'eval', 'sample'])
+    t.regex(stdout, new RegExp(`^ {2}${command} `, 'm'));
+  t.regex(stdout, /Start here:/);
+  t.is((await cli(['--version'])).stdout.trim(), packageVersion(root));
+  t.regex((await cli(['help', 'setup'])).stdout, /--libtorch <folder>/);
+});
+
+test('an unknown command or option is an error that names the nearest', async (t) => {
+  const command = await cli(['trian']);
+  t.is(command.code, 1);
+  t.regex(command.stderr, /unknown command 'trian'[\s\S]*Did you mean train/);
+  const option = await cli(['setup', '--forse']);
+  t.is(option.code, 1);
+  t.regex(option.stderr, /unknown option '--forse'[\s\S]*Did you mean --force/);
+});
+
+test('an IlrError is its message, exit code 1, and a stack only when asked for', async (t) => {
+  const env = {ILR_LIBTORCH: '/nowhere'};
+  const plain = await cli(['setup'], env);
+  t.is(plain.code, 1);
+  t.is(plain.stdout, '');
+  t.regex(
+    plain.stderr,
+    /^error: ILR_LIBTORCH must name a LibTorch folder.*but \/nowhere has no lib\/libtorch_cpu\.so\..*\n$/,
+  );
+  t.regex((await cli(['setup'], {...env, ILR_DEBUG: '1'})).stderr, /ILR_INVALID_ARGUMENT IlrError: .*\n +at /);
+});
+
+test('without dist/ the program says what to run', async (t) => {
+  const folder = await folderWith(t, {'package.json': {type: 'module'}});
+  await cp(path.join(root, 'bin'), path.join(folder, 'bin'), {recursive: true});
+  const {code, stderr} = await cli(['--help'], {}, path.join(folder, 'bin', 'ilr-native.js'));
+  t.is(code, 1);
+  t.regex(stderr, /Run `npm run build`/);
+});
+
+test('the published package holds what a set-up needs and nothing that npm would run', async (t) => {
+  const {stdout} = await new Promise<Ended>((resolve) => {
+    const args = ['pack', '--dry-run', '--json', '--ignore-scripts', '--offline'];
+    execFile('npm', args, {cwd: root}, (error, stdout, stderr) => resolve({code: error ? 1 : 0, stdout, stderr}));
+  });
+  const names: string[] = JSON.parse(stdout)[0].files.map((file: {path: string}) => file.path);
+  const needed = [
+    'bin/ilr-native.js',
+    'dist/src/cli/main.js',
+    'dist/src/index.js',
+    'dist/src/index.d.ts',
+    'CMakeLists.txt',
+    'native/core/types.h',
+    'native/addon/addon.cpp',
+    'native/loader/loader.c',
+    'recipes/tiny.yaml',
+    'README.md',
+    'LICENSE',
+  ];
+  t.deepEqual(
+    needed.filter((name) => !names.includes(name)),
+    [],
+  );
+  const unwanted = /^binding\.gyp$|^native\/(build|test)\/|\.map$|^dist\/test\/|^src\/|^node_modules\//;
+  t.deepEqual(
+    names.filter((name) => unwanted.test(name)),
+    [],
+  );
+});
