@@ -3,9 +3,13 @@ import {type StreamKey, streamOf} from './random.js';
 
 /** Mean of `values`; NaN when there are none. */
 export function mean(values: readonly number[]): number {
-  let sum = 0;
-  for (const value of values) sum += value;
-  return sum / values.length;
+  return sum(values) / values.length;
+}
+
+export function sum(values: readonly number[]): number {
+  let total = 0;
+  for (const value of values) total += value;
+  return total;
 }
 
 /** Ranks from 1; equal values share the mean of their places. */
@@ -64,9 +68,9 @@ export function meanInterval(values: readonly number[], options: BootstrapOption
   const next = fastRandom({seed: options.seed, purpose: 'bootstrap'});
   const means = new Float64Array(resamples);
   for (let r = 0; r < resamples; r++) {
-    let sum = 0;
-    for (let i = 0; i < values.length; i++) sum += values[Math.floor(next() * values.length)] as number;
-    means[r] = sum / values.length;
+    let total = 0;
+    for (let i = 0; i < values.length; i++) total += values[Math.floor(next() * values.length)] as number;
+    means[r] = total / values.length;
   }
   means.sort();
   const at = (q: number) => means[Math.round(q * (resamples - 1))] as number;

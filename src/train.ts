@@ -1,36 +1,19 @@
 import type {RunConfig} from './config.js';
-import {
-  accuracyOf,
-  evaluateSolo,
-  gradeAll,
-  measureAbilities,
-  measureDifficulty,
-  requirePromptsFit,
-} from './evaluate.js';
+import {evaluateSolo, gradeAll, measureAbilities, measureDifficulty, requirePromptsFit} from './evaluate.js';
 import {analyse, fuse, type Idea3Options, share} from './interact/idea3.js';
 import {everyAgent, isAbort, streamNames} from './interact/rollout.js';
 import {chooseStrategies} from './interact/strategy.js';
 import {buildBatches, type TrainableGroup} from './learn/batch.js';
-import {calibrateStage, type StageCalibration} from './learn/calibration.js';
-import {
-  calibrationFigures,
-  dialogueFigures,
-  evaluationFigures,
-  type Figures,
-  failureFigures,
-  finite,
-  perAgent,
-  stageFigures,
-  updateFigures,
-} from './learn/metrics.js';
+import {calibrateStage} from './learn/calibration.js';
+import {dialogueFigures, evaluationFigures, finite, perAgent} from './learn/metrics.js';
+import {advance, difficultyOf, groupsOf, metricsOf, noTalk, type Talk} from './learn/outcome.js';
 import type {UpdateResult} from './policy.js';
 import {Random} from './random.js';
 import {loadRewardFunction} from './reward/reward.js';
 import {drawQuestions, isAdaptive, phaseOf, prepareRun, type Run, throwIfAborted} from './run.js';
-import {mean, spearman} from './statistics.js';
+import {mean, sum} from './statistics.js';
 import type {
   Agent,
-  Group,
   Question,
   SoloEvaluation,
   StepMetrics,
@@ -102,32 +85,11 @@ async function learnStep(run: Run, last: TrainerState): Promise<TrainerState> {
   );
 
   const outcome = {solo, talk, stages, updates};
-  await run.options.recorder?.dialogues(
-    step,
-    agents.flatMap((_, i) => groupsOf(outcome, i)),
-  );
-  const next = advance(run, last, questions, outcome);
-  return {...next, pending: metricsOf(run, last, next, outcome, (run.now() - started) / 1000)};
+  const groups = agents.flatMap((_, i) => groupsOf(outcome, i));
+  await run.options.recorder?.dialogues(step, groups);
+  const next = advance(last, outcome, config.ability);
+  return {...next, pending: metricsOf(last, next, outcome, (run.now() - started) / 1000)};
 }
-
-/** What a step brought, by agent. */
-interface Outcome {
-  readonly solo: readonly (readonly Group[])[];
-  readonly talk: Talk;
-  readonly stages: readonly (readonly StageCalibration[])[];
-  readonly updates: readonly (readonly UpdateResult[])[];
-}
-
-interface Talk {
-  /** [N][Q]; undefined where the dialogue did not fit. */
-  readonly fusion: readonly (readonly (Group | undefined)[])[];
-  /** [N] */
-  readonly figures: readonly Figures[];
-  /** [N] */
-  readonly analysisTokens: readonly number[];
-}
-
-const noTalk: Talk = {fusion: [], figures: [], analysisTokens: []};
 
 /** Idea3 behind the shared ideas: strategies, analysis, fusion. */
 async function discuss(
@@ -211,6 +173,7 @@ async function begin(run: Run): Promise<TrainerState> {
   const abilities = isAdaptive(config)
     ? await measureAbilities(agents, run.validation, {...run, onProgress: phaseOf(run, 0, 'ability')})
     : [];
+  const names = agents.map((agent) => agent.name);
   const zeros = agents.map(() => 0);
   return {
     version: 1,
@@ -221,11 +184,11 @@ async function begin(run: Run): Promise<TrainerState> {
         'difficulty/parse_rate': difficulty?.parseRate,
         'difficulty/level_correlation': difficulty?.levelCorrelation,
       }),
-      ...perAgent(agents, (i) => ({ability: abilities[i]})),
+      ...perAgent(names, (i) => ({ability: abilities[i]})),
     },
     seed: config.seed,
     method: config.method,
-    agents: agents.map((agent) => agent.name),
+    agents: names,
     numQuestions: run.train.length,
     difficulty,
     abilities,
@@ -243,7 +206,7 @@ async function concludeStep(run: Run, state: TrainerState): Promise<TrainerState
   if (pending === undefined) return state;
   const results = isEvaluationDue(run, state.step) ? await evaluate(run, state.step) : undefined;
   const metrics: StepMetrics =
-    results === undefined ? pending : {...pending, ...perAgent(run.agents, (i) => evaluationFigures(results[i]))};
+    results === undefined ? pending : {...pending, ...perAgent(state.agents, (i) => evaluationFigures(results[i]))};
   await run.options.recorder?.step(metrics);
   run.emit({type: 'step', metrics});
   if (results === undefined) return rest;
@@ -285,90 +248,4 @@ function isEvaluationDue({config, test}: Run, step: number): boolean {
 function isSaveDue({save: {every, best}}: RunConfig, state: TrainerState): boolean {
   if (state.step === 0) return false;
   return (every > 0 && state.step % every === 0) || (best && state.best?.step === state.step);
-}
-
-/** What the step changes in the state. */
-function advance(
-  {config: {ability}}: Run,
-  last: TrainerState,
-  questions: readonly (readonly Question[])[],
-  outcome: Outcome,
-): TrainerState {
-  const {solo, talk, updates} = outcome;
-  const add = (to: readonly number[], of: (agent: number) => number) => to.map((value, i) => value + of(i));
-  const refresh = (value: number, i: number) => ability.decay * value + (1 - ability.decay) * passRateOf(solo[i] ?? []);
-  return {
-    ...last,
-    step: last.step + 1,
-    abilities: ability.refresh === 'ema' ? last.abilities.map(refresh) : last.abilities,
-    positions: add(last.positions, (i) => questions[i]?.length ?? 0),
-    generatedTokens: add(last.generatedTokens, (i) => tokensOf(groupsOf(outcome, i)) + (talk.analysisTokens[i] ?? 0)),
-    trainedTokens: add(last.trainedTokens, (i) => sum((updates[i] ?? []).map((result) => result.trainedTokens))),
-    soloCompletions: add(last.soloCompletions, (i) => sum((solo[i] ?? []).map((group) => group.rollouts.length))),
-    soloTokens: add(last.soloTokens, (i) => tokensOf(solo[i] ?? [])),
-  };
-}
-
-function metricsOf(
-  {agents, config}: Run,
-  last: TrainerState,
-  state: TrainerState,
-  outcome: Outcome,
-  seconds: number,
-): StepMetrics {
-  const {solo, talk, stages, updates} = outcome;
-  const generated = state.generatedTokens.map((tokens, i) => tokens - (last.generatedTokens[i] as number));
-  const trained = state.trainedTokens.map((tokens, i) => tokens - (last.trainedTokens[i] as number));
-  return {
-    step: state.step,
-    seconds,
-    tokensPerSecond: sum(generated) / seconds,
-    'tokens/generated': sum(generated),
-    'tokens/trained': sum(trained),
-    ...finite({'difficulty/pass_rate_correlation': passRateCorrelation(state, solo)}),
-    ...perAgent(agents, (i) => ({
-      questions: solo[i]?.length,
-      'tokens/generated': generated[i],
-      ability: state.abilities[i],
-      ...failureFigures(groupsOf(outcome, i)),
-      ...stageFigures('solo', solo[i] ?? []),
-      ...(config.method === 'ilr' ? {...stageFigures('fusion', fusionOf(talk, i)), ...talk.figures[i]} : {}),
-      ...calibrationFigures(stages.flatMap((stage) => stage[i] ?? [])),
-      ...updateFigures(updates[i] ?? []),
-    })),
-  };
-}
-
-/** How well D_q foretells the step's failures: Spearman with 1 − pass rate, where all agents answered the same questions. */
-function passRateCorrelation(state: TrainerState, solo: Outcome['solo']): number | undefined {
-  if (state.difficulty === undefined || state.method !== 'ilr') return undefined;
-  const questions = solo[0] ?? [];
-  return spearman(
-    questions.map(({question}) => difficultyOf(state, question)),
-    questions.map((_, q) => 1 - mean(solo.map((row) => accuracyOf(row[q] as Group)))),
-  );
-}
-
-function difficultyOf(state: TrainerState, {id}: Question): number {
-  return state.difficulty?.difficulties[id] ?? 0.5;
-}
-
-function passRateOf(groups: readonly Group[]): number {
-  return mean(groups.map(accuracyOf));
-}
-
-function fusionOf({fusion}: Talk, agent: number): Group[] {
-  return (fusion[agent] ?? []).filter((group) => group !== undefined);
-}
-
-function groupsOf({solo, talk}: Outcome, agent: number): Group[] {
-  return [...(solo[agent] ?? []), ...fusionOf(talk, agent)];
-}
-
-function tokensOf(groups: readonly Group[]): number {
-  return sum(groups.flatMap((group) => group.rollouts.map((rollout) => rollout.completion.ids.length)));
-}
-
-function sum(values: readonly number[]): number {
-  return values.reduce((total, value) => total + value, 0);
 }

@@ -1,7 +1,7 @@
 import type {RunConfig} from '../config.js';
 import {IlrError} from '../errors.js';
 import {Random, streamOf} from '../random.js';
-import {mean, midRanks, spearman} from '../statistics.js';
+import {mean, midRanks, spearman, sum} from '../statistics.js';
 import type {Agent, DifficultyTable, Question} from '../types.js';
 import {letterOf, type Prompts, rankPrompt} from './prompts.js';
 import {everyAgent, type Progress, sample} from './rollout.js';
@@ -155,8 +155,4 @@ function chunks(order: readonly number[], size: number): number[][] {
 
 function isPermutation(order: readonly number[], size: number): boolean {
   return order.length === size && new Set(order).size === size && order.every((item) => item >= 0 && item < size);
-}
-
-function sum(values: readonly number[]): number {
-  return values.reduce((total, value) => total + value, 0);
 }

@@ -1,6 +1,6 @@
 import type {UpdateResult} from '../policy.js';
-import {mean} from '../statistics.js';
-import type {Agent, Group, SoloEvaluation, Stage, Strategy} from '../types.js';
+import {mean, sum} from '../statistics.js';
+import type {Group, SoloEvaluation, Stage, Strategy} from '../types.js';
 import type {StageCalibration} from './calibration.js';
 
 /** Paths and values; what is undefined or not finite is left out of the metrics. */
@@ -37,7 +37,7 @@ export function dialogueFigures(input: DialogueFigures): Figures {
 }
 
 export function calibrationFigures(stages: readonly StageCalibration[]): Figures {
-  const total = (pick: (stage: StageCalibration) => number) => stages.reduce((sum, stage) => sum + pick(stage), 0);
+  const total = (pick: (stage: StageCalibration) => number) => sum(stages.map(pick));
   return {
     'calibration/clipped_fraction': total((stage) => stage.clippedTerms) / total((stage) => stage.terms),
     'calibration/changed_groups_fraction':
@@ -49,10 +49,10 @@ export function calibrationFigures(stages: readonly StageCalibration[]): Figures
 /** Of a step's minibatches, weighted by their trained tokens; the extremes are extremes. */
 export function updateFigures(updates: readonly UpdateResult[]): Figures {
   const weight = (update: UpdateResult) => Math.max(1, update.trainedTokens);
-  const total = updates.reduce((sum, update) => sum + weight(update), 0);
+  const total = sum(updates.map(weight));
   const average = (pick: (update: UpdateResult) => number) =>
-    updates.reduce((sum, update) => sum + weight(update) * pick(update), 0) / total;
-  const sum = (pick: (update: UpdateResult) => number) => updates.reduce((all, update) => all + pick(update), 0);
+    sum(updates.map((update) => weight(update) * pick(update))) / total;
+  const all = (pick: (update: UpdateResult) => number) => sum(updates.map(pick));
   const last = updates.at(-1);
   return {
     loss: average((update) => update.loss),
@@ -64,9 +64,9 @@ export function updateFigures(updates: readonly UpdateResult[]): Figures {
     ratio_clipped_fraction: average((update) => update.ratioClippedFraction),
     'sampler/kl': average((update) => update.samplerKl),
     'sampler/max_abs_diff': Math.max(...updates.map((update) => update.samplerMaxAbsDiff)),
-    'groups/zero_spread_fraction': sum((update) => update.zeroSpreadGroups) / sum((update) => update.groups),
-    skipped_steps: sum((update) => (update.skipped ? 1 : 0)),
-    'tokens/trained': sum((update) => update.trainedTokens),
+    'groups/zero_spread_fraction': all((update) => update.zeroSpreadGroups) / all((update) => update.groups),
+    skipped_steps: all((update) => (update.skipped ? 1 : 0)),
+    'tokens/trained': all((update) => update.trainedTokens),
   };
 }
 
@@ -84,9 +84,9 @@ export function evaluationFigures(result: SoloEvaluation | undefined): Figures {
 }
 
 /** The figures of each agent, its name before each path. */
-export function perAgent(agents: readonly Agent[], figures: (index: number) => Figures): Record<string, number> {
+export function perAgent(agents: readonly string[], figures: (index: number) => Figures): Record<string, number> {
   const entries = agents.flatMap((agent, i) =>
-    Object.entries(finite(figures(i))).map(([path, value]) => [`${agent.name}/${path}`, value] as const),
+    Object.entries(finite(figures(i))).map(([path, value]) => [`${agent}/${path}`, value] as const),
   );
   return Object.fromEntries(entries);
 }
