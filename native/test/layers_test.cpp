@@ -1,0 +1,219 @@
+#include "layers.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/equal.h>
+#include <ATen/ops/linalg_vector_norm.h>
+#include <ATen/ops/log_softmax.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <utility>
+#include <vector>
+
+#include "random.h"
+#include "sampler.h"
+#include "score.h"
+
+#include "check.h"
+
+// Each fast kernel against its oracle in ATen operations, forward and backward. ILR_CPU picks the instruction set.
+namespace ilr::test {
+namespace {
+
+// Of a tensor's norm: a few hundred rounded operations.
+double bound_of(at::ScalarType type) { return type == at::kDouble ? 1e-12 : 1e-5; }
+
+at::Tensor normal(at::IntArrayRef shape, at::ScalarType type, uint64_t tensor) {
+  at::Tensor values = at::empty(shape, at::kDouble);
+  double* data = values.mutable_data_ptr<double>();
+  for (int64_t i = 0; i < values.numel(); ++i) data[i] = normal_at(5, tensor, static_cast<uint64_t>(i));
+  return values.to(type);
+}
+
+double relative_error(const at::Tensor& got, const at::Tensor& expected) {
+  const at::Tensor difference = got.to(at::kDouble) - expected.to(at::kDouble);
+  return at::linalg_vector_norm(difference).item<double>() / at::linalg_vector_norm(expected.to(at::kDouble)).item<double>();
+}
+
+using Operation = std::function<at::Tensor(const std::vector<at::Tensor>&)>;
+
+// The value and the gradients of sum(operation(inputs) * weights).
+std::vector<at::Tensor> value_and_gradients(const Operation& operation, const std::vector<at::Tensor>& inputs) {
+  std::vector<at::Tensor> leaves;
+  for (const at::Tensor& input : inputs) leaves.push_back(input.detach().clone().requires_grad_());
+  const at::Tensor value = operation(leaves);
+  torch::autograd::backward({(value * normal(value.sizes(), value.scalar_type(), 99)).sum()}, {});
+  std::vector<at::Tensor> results{value.detach()};
+  for (const at::Tensor& leaf : leaves) results.push_back(leaf.grad());
+  return results;
+}
+
+void check_against(const Operation& fast, const Operation& oracle, const std::vector<at::Tensor>& inputs) {
+  const std::vector<at::Tensor> got = value_and_gradients(fast, inputs);
+  const std::vector<at::Tensor> expected = value_and_gradients(oracle, inputs);
+  for (size_t i = 0; i < got.size(); ++i) {
+    CHECK(got[i].sizes() == expected[i].sizes());
+    const double error = relative_error(got[i], expected[i]);
+    if (error <= bound_of(inputs[0].scalar_type())) continue;
+    std::ostringstream message;
+    message << (i == 0 ? "value" : "gradient") << " of " << inputs[0].sizes() << " " << inputs[0].scalar_type() << ": error " << error;
+    fail(__FILE__, __LINE__, message.str());
+  }
+}
+
+TEST("layers: RMSNorm equals its oracle") {
+  for (const at::ScalarType type : {at::kFloat, at::kDouble}) {
+    for (const auto& [rows, width] : std::vector<std::pair<int64_t, int64_t>>{{1, 2}, {5, 7}, {33, 48}, {200, 576}}) {
+      check_against([](const auto& in) { return rms_norm(in[0], in[1], 1e-5); },
+                    [](const auto& in) { return reference::rms_norm(in[0], in[1], 1e-5); },
+                    {normal({rows, width}, type, 1), normal({width}, type, 2)});
+    }
+  }
+}
+
+TEST("layers: SwiGLU equals its oracle, far from zero too") {
+  for (const at::ScalarType type : {at::kFloat, at::kDouble}) {
+    for (const double scale : {1.0, 30.0, 200.0}) {
+      check_against([](const auto& in) { return swiglu(in[0]); }, [](const auto& in) { return reference::swiglu(in[0]); },
+                    {normal({13, 2 * 43}, type, 3) * scale});
+    }
+  }
+}
+
+// Two families: a prompt of 7 with three completions behind it, one of them a single token, and sequences of their own.
+Packing branching_packing() {
+  const std::vector<int32_t> ids(64, 1);
+  Packing packing;
+  const int64_t prompt = packing.append(ids.data(), 7);
+  for (const int64_t length : {5, 1, 19}) packing.append(ids.data(), length, prompt, 7);
+  packing.close_family();
+  for (const int64_t length : {1, 33}) {
+    packing.append(ids.data(), length);
+    packing.close_family();
+  }
+  return packing;
+}
+
+const std::vector<AttentionShape> shapes{{1, 1, 2}, {4, 2, 8}, {4, 2, 6}, {4, 4, 16}, {9, 3, 64}, {6, 1, 10}};
+
+TEST("layers: attention over branching sequences equals its oracle") {
+  const Packing packing = branching_packing();
+  for (const at::ScalarType type : {at::kFloat, at::kDouble}) {
+    for (const AttentionShape& shape : shapes) {
+      const Rope rope = make_rope(64, shape.head_dim, 10000, type, at::kCPU);
+      check_against([&](const auto& in) { return self_attention(in[0], packing, rope, shape); },
+                    [&](const auto& in) { return reference::self_attention(in[0], packing, rope, shape); },
+                    {normal({packing.tokens(), shape.row()}, type, 4) * 1.5});
+    }
+  }
+}
+
+TEST("layers: attention with scores in the hundreds stays finite and equal") {
+  const Packing packing = branching_packing();
+  const AttentionShape shape{4, 2, 8};
+  const Rope rope = make_rope(64, 8, 10000, at::kDouble, at::kCPU);
+  check_against([&](const auto& in) { return self_attention(in[0], packing, rope, shape); },
+                [&](const auto& in) { return reference::self_attention(in[0], packing, rope, shape); },
+                {normal({packing.tokens(), shape.row()}, at::kDouble, 4) * 20});
+}
+
+TEST("layers: cached attention equals its oracle and writes the same cache") {
+  for (const at::ScalarType type : {at::kFloat, at::kDouble}) {
+    for (const AttentionShape& shape : shapes) {
+      const Rope rope = make_rope(64, shape.head_dim, 500, type, at::kCPU);
+      const int64_t width = shape.kv_heads * shape.head_dim;
+      at::Tensor k = normal({40, width}, type, 5), v = normal({40, width}, type, 6);
+      at::Tensor k_oracle = k.clone(), v_oracle = v.clone();
+      // Three slots one token on: own rows at 20, 25 and 30, with 2, 0 and 4 past, behind prefixes of 9, 9 and 1.
+      Packing packing;
+      packing.ids = {1, 1, 1};
+      packing.positions = {11, 9, 5};
+      packing.segments = {{0, 1, 3, 9, 20, 2}, {1, 1, 3, 9, 25, 0}, {2, 1, 15, 1, 30, 4}};
+      const std::vector<int64_t> rows{22, 25, 34};
+      const at::Tensor qkv = normal({3, shape.row()}, type, 7);
+      const at::Tensor got = cached_attention(qkv.clone(), packing, rows, rope, shape, k, v);
+      const at::Tensor expected = reference::cached_attention(qkv.clone(), packing, rows, rope, shape, k_oracle, v_oracle);
+      CHECK(relative_error(got, expected) <= bound_of(type));
+      CHECK(relative_error(k, k_oracle) <= bound_of(type));
+      CHECK(relative_error(v, v_oracle) <= bound_of(type));
+    }
+  }
+}
+
+// 45 rows of 400,000 logits are several chunks.
+TEST("score: chunks give the log-probs, entropies and gradients of the whole") {
+  constexpr int64_t vocabulary = 400000;
+  const int64_t rows = 45;
+  CHECK(rows_per_chunk(vocabulary, 8) < rows);
+  std::vector<int64_t> ids;
+  for (int64_t i = 0; i < rows; ++i) ids.push_back(i * 7919 % vocabulary);
+  const at::Tensor targets = at::tensor(at::ArrayRef<int64_t>(ids), at::kLong);
+  const std::vector<at::Tensor> inputs{normal({rows, 4}, at::kDouble, 8), normal({vocabulary, 4}, at::kDouble, 9)};
+  for (const double temperature : {1.0, 0.7}) {
+    check_against([&](const auto& in) { return score_tokens(in[0], in[1], targets, temperature).logprobs_M; },
+                  [&](const auto& in) {
+                    const at::Tensor logits = at::mm(in[0], in[1].t()) / temperature;
+                    return at::log_softmax(logits, -1).gather(1, targets.unsqueeze(1)).squeeze(1);
+                  },
+                  inputs);
+    const at::Tensor logp = at::log_softmax(at::mm(inputs[0], inputs[1].t()) / temperature, -1);
+    const at::Tensor entropies = -(logp.exp() * logp).sum(-1);
+    CHECK(relative_error(score_tokens(inputs[0], inputs[1], targets, temperature).entropies_M, entropies) <= 1e-12);
+  }
+}
+
+TEST("sampler: the token is where the uniform number falls among the probabilities") {
+  const int64_t vocabulary = 131;
+  for (const at::ScalarType type : {at::kFloat, at::kDouble}) {
+    const at::Tensor logits = normal({40, vocabulary}, type, 10) * 3;
+    const at::Tensor logp = at::log_softmax(logits.to(at::kDouble) / 1.3, -1);
+    std::vector<Draw> draws;
+    for (int64_t i = 0; i < 40; ++i) draws.push_back({39 - i, uniform_at(77, static_cast<uint64_t>(i))});
+    const std::vector<Drawn> drawn = draw_tokens(logits, draws, 1.3);
+    for (size_t i = 0; i < draws.size(); ++i) {
+      double below = 0;  // mass of the tokens before the drawn one
+      for (int32_t v = 0; v < drawn[i].id; ++v) below += std::exp(logp[draws[i].row][v].item<double>());
+      const double own = logp[draws[i].row][drawn[i].id].item<double>();
+      CHECK(draws[i].u >= below - 1e-5);
+      CHECK(draws[i].u <= below + std::exp(own) + 1e-5);
+      CHECK_CLOSE(drawn[i].logprob, own, 1e-5);
+    }
+  }
+}
+
+TEST("sampler: an impossible token is never drawn, at either end") {
+  constexpr double last = 1 - 0x1.0p-53;
+  const float never = -std::numeric_limits<float>::infinity();
+  for (const float low : {-1000.0F, never}) {
+    const at::Tensor logits = at::tensor(at::ArrayRef<float>(std::vector<float>{low, 1, 2, low, 0, low, low}), at::kFloat).unsqueeze(0);
+    const std::vector<Drawn> drawn = draw_tokens(logits, {{0, 0.0}, {0, last}}, 1);
+    CHECK_EQUAL(drawn[0].id, 1);
+    CHECK_EQUAL(drawn[1].id, 4);
+    const double total = std::log(std::exp(1.0) + std::exp(2.0) + 1);
+    CHECK_CLOSE(drawn[0].logprob, 1 - total, 1e-6);
+    CHECK_CLOSE(drawn[1].logprob, -total, 1e-6);
+  }
+}
+
+TEST("sampler: logits that are not finite are an error in every place") {
+  for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+    for (const int64_t place : {0, 1, 17, 60}) {
+      for (const double temperature : {0.0, 1.0}) {
+        for (const double u : {0.0, 0.5, 0.999999}) {
+          const at::Tensor logits = normal({1, 61}, at::kFloat, 11);
+          logits[0][place].fill_(bad);
+          CHECK_THROWS("ILR_TORCH", "not finite", draw_tokens(logits, {{0, u}}, temperature));
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace ilr::test
