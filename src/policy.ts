@@ -120,8 +120,11 @@ export interface UpdateOptions extends OptimizerOptions {
 
 export interface UpdateResult {
   readonly loss: number;
+  /** Nats. This and the ratio and sampler figures are means over the tokens that were computed: those of completions whose advantage is not 0. NaN where there were none. */
   readonly entropy: number;
+  /** Before clipping. */
   readonly gradNorm: number;
+  /** As used, warm-up included. */
   readonly learningRate: number;
   readonly ratioMean: number;
   readonly ratioMax: number;

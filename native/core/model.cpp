@@ -9,6 +9,7 @@
 #include <ATen/ops/tensor.h>
 
 #include <algorithm>
+#include <set>
 
 #include "error.h"
 #include "random.h"
@@ -24,6 +25,17 @@ std::string shape_text(at::IntArrayRef shape) {
 
 std::string layer_name(int64_t layer, const char* part) {
   return "model.layers." + std::to_string(layer) + "." + part;
+}
+
+// A layer that config.json does not mention would be left out without a word.
+void refuse_leftovers(const SafetensorsReader& weights, const NamedTensors& wanted) {
+  std::set<std::string> known;
+  for (const auto& [name, view] : wanted) known.insert(name);
+  for (const std::string& name : weights.names()) {
+    if (!name.starts_with("model.layers.") || name.ends_with("rotary_emb.inv_freq") || known.contains(name)) continue;
+    throw Error("ILR_INVALID_MODEL",
+                "the weights hold a tensor \"" + name + "\", which config.json does not ask for; do they belong together?");
+  }
 }
 
 }  // namespace
@@ -77,6 +89,7 @@ NamedTensors Model::hf_views(const NamedTensors& fused) const {
 
 void Model::read(const SafetensorsReader& weights) {
   const at::NoGradGuard no_grad;
+  refuse_leftovers(weights, hf_tensors());
   for (const auto& [name, view] : hf_tensors()) {
     if (!weights.contains(name)) {
       throw Error("ILR_INVALID_MODEL", "the weights hold no tensor \"" + name + "\", which config.json (" +

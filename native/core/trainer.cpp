@@ -114,11 +114,10 @@ struct Sums {
     }
   }
 
-  void finish(UpdateResult& result) const {
-    if (tokens == 0) return;
-    const double n = static_cast<double>(tokens);
+  void finish(bool has_ratios, UpdateResult& result) const {
+    const double n = static_cast<double>(tokens);  // 0: the means are NaN
     result.entropy = entropy / n;
-    if (ratio == 0) return;
+    if (!has_ratios) return;
     result.ratio_mean = ratio / n;
     result.ratio_clipped_fraction = clipped / n;
     result.sampler_kl = kl / n;
@@ -173,7 +172,7 @@ void accumulate_gradients(const Model& model, const TrainingBatch& b, const Upda
     ++result.micro_batches;
     if (control.progress) control.progress(result.micro_batches, static_cast<int64_t>(batches.size()));
   }
-  sums.finish(result);
+  sums.finish(o.loss == Loss::dapo, result);
 }
 
 }  // namespace ilr

@@ -91,14 +91,16 @@ struct UpdateOptions {
 
 struct UpdateResult {
   double loss = 0;
-  double entropy = 0;               // nats, mean over trained tokens
-  double grad_norm = 0;             // before clipping
-  double learning_rate = 0;         // as used, warm-up included
+  // Means over the tokens that were computed: those of completions whose advantage is not 0. NaN where there were none.
+  double entropy = 0;               // nats
   double ratio_mean = 1;
   double ratio_max = 1;
   double ratio_clipped_fraction = 0;
-  double sampler_kl = 0;            // mean over trained tokens of k3 = exp(d) - d - 1, d = logprob - sampler_logprob
+  double sampler_kl = 0;            // k3 = exp(d) - d - 1, d = logprob - sampler_logprob
   double sampler_max_abs_diff = 0;
+
+  double grad_norm = 0;             // before clipping
+  double learning_rate = 0;         // as used, warm-up included
   bool skipped = false;             // a gradient was not finite: weights and optimiser are as before
   int64_t step = 0;                 // optimiser steps taken, this one included
   int64_t skipped_steps = 0;        // over the policy's life
