@@ -22,7 +22,7 @@ std::shared_ptr<Environment> Environment::create(Napi::Env env) {
     self->stop();
     self->close();
   });
-  stop_at_process_exit(self);
+  close_at_process_exit(env, self);
   return self;
 }
 

@@ -63,6 +63,7 @@ class Environment : public std::enable_shared_from_this<Environment> {
   bool wait_until(std::chrono::steady_clock::time_point deadline);
   // After stop(): frees policies and runtimes and joins their threads.
   void close();
+  bool has_runtimes() const { return !runtimes_.empty(); }
 
  private:
   Environment() = default;

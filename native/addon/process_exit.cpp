@@ -13,21 +13,24 @@
 namespace ilr::addon {
 namespace {
 
+constexpr auto patience = std::chrono::seconds(5);
+
 std::mutex mutex;
 std::vector<std::weak_ptr<Environment>>& environments() {
   static auto* all = new std::vector<std::weak_ptr<Environment>>();  // outlives static destructors
   return *all;
 }
 
+void on_exit_event(Environment& environment) {
+  environment.stop();
+  if (environment.wait_until(std::chrono::steady_clock::now() + patience)) environment.close();
+}
+
 void on_process_exit(int status, void*) {
   const std::lock_guard lock(mutex);
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(5);
   for (const auto& weak : environments()) {
     const auto environment = weak.lock();
-    if (!environment) continue;
-    environment->stop();
-    if (!environment->wait_until(deadline)) _exit(status);
-    environment->close();
+    if (environment && environment->has_runtimes()) _exit(status);
   }
 }
 
@@ -39,18 +42,24 @@ void pin_this_library() {
   }
 }
 
+void install_handler() {
+  pin_this_library();
+  on_exit(on_process_exit, nullptr);
+}
+
 }  // namespace
 
-void stop_at_process_exit(const std::weak_ptr<Environment>& environment) {
+void close_at_process_exit(Napi::Env env, const std::shared_ptr<Environment>& environment) {
+  const auto process = env.Global().Get("process").As<Napi::Object>();
+  const auto listener = Napi::Function::New(
+      env, [environment](const Napi::CallbackInfo&) { on_exit_event(*environment); }, "closeIlrNative");
+  process.Get("once").As<Napi::Function>().Call(process, {Napi::String::New(env, "exit"), listener});
+
+  static std::once_flag installed;
+  std::call_once(installed, install_handler);
   const std::lock_guard lock(mutex);
-  static const bool installed = [] {
-    pin_this_library();
-    return on_exit(on_process_exit, nullptr) == 0;
-  }();
-  (void)installed;
-  auto& all = environments();
-  std::erase_if(all, [](const auto& weak) { return weak.expired(); });
-  all.push_back(environment);
+  std::erase_if(environments(), [](const auto& weak) { return weak.expired(); });
+  environments().push_back(environment);
 }
 
 }  // namespace ilr::addon

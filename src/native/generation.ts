@@ -34,29 +34,30 @@ export class NativeGeneration implements Generation {
   }
 
   private async run(native: AddonPolicy, request: GenerateRequest): Promise<GenerateCounters> {
-    const tokens = new TokenCallback(request?.onToken, () => this.abort());
-    const callbacks: AddonGenerateCallbacks = {
-      onCompletion: (completion) => {
-        this.waiting.push(completion);
-        this.wake();
-      },
-      onTokens: request?.onToken && ((pairs) => tokens.call(pairs)),
-    };
+    const tokens = new TokenCallback(() => this.abort());
     try {
       const counters = await runCall(() => {
-        const call = native.generate(request, callbacks);
+        const call = native.generate(request, this.callbacks(tokens, request.onToken));
         this.abort = () => call.abort();
         return call;
-      }, request?.signal);
-      tokens.assertNoneThrew();
+      }, request);
+      if (tokens.failure) throw tokens.failure;
       this.state = 'done';
       return counters;
     } catch (error) {
-      this.state = tokens.failure ?? toIlrError(error, request?.signal);
+      this.state = tokens.failure ?? toIlrError(error);
       throw this.state;
     } finally {
       this.wake();
     }
+  }
+
+  private callbacks(tokens: TokenCallback, onToken: GenerateRequest['onToken']): AddonGenerateCallbacks {
+    const onCompletion = (completion: Completion) => {
+      this.waiting.push(completion);
+      this.wake();
+    };
+    return onToken ? {onCompletion, onTokens: (pairs) => tokens.call(onToken, pairs)} : {onCompletion};
   }
 
   private news(): Promise<void> {
@@ -70,22 +71,15 @@ export class NativeGeneration implements Generation {
 class TokenCallback {
   failure: IlrError | undefined;
 
-  constructor(
-    private readonly onToken: GenerateRequest['onToken'],
-    private readonly abort: () => void,
-  ) {}
+  constructor(private readonly abort: () => void) {}
 
-  call(pairs: Int32Array): void {
+  call(onToken: (index: number, id: number) => void, pairs: Int32Array): void {
     if (this.failure) return;
     try {
-      for (let i = 0; i < pairs.length; i += 2) this.onToken?.(pairs[i] as number, pairs[i + 1] as number);
+      for (let i = 0; i < pairs.length; i += 2) onToken(pairs[i] as number, pairs[i + 1] as number);
     } catch (error) {
       this.failure = new IlrError('ILR_ABORTED', `onToken threw: ${String(error)}`, {cause: error});
       this.abort();
     }
-  }
-
-  assertNoneThrew(): void {
-    if (this.failure) throw this.failure;
   }
 }

@@ -79,11 +79,11 @@ export class NativePolicy implements Policy {
   }
 
   logprobs(request: ScoreRequest): Promise<ScoreResult> {
-    return runCall(() => this.native.logprobs(request), request?.signal);
+    return runCall(() => this.native.logprobs(request), request);
   }
 
   update(batch: TrainingBatch, options: UpdateOptions): Promise<UpdateResult> {
-    return runCall(() => this.native.update(batch, options), options?.signal);
+    return runCall(() => this.native.update(batch, options), options);
   }
 
   save(folder: string, options?: {readonly optimizer?: boolean}): Promise<void> {

@@ -1,5 +1,5 @@
 import {spawn} from 'node:child_process';
-import {mkdtemp, rm} from 'node:fs/promises';
+import {mkdtemp, rm, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
 import type {ExecutionContext} from 'ava';
@@ -35,17 +35,21 @@ export interface ChildResult {
   readonly output: string;
 }
 
-/** Runs an ES module, given as text that may import `policy` and `tiny` from below, in a Node process of its own. */
-export function runModule(body: string, {shell = ''}: {readonly shell?: string} = {}): Promise<ChildResult> {
+/** Runs an ES module in a Node process of its own. It finds `NativePolicy`, `NativeRuntime` and `tiny` (tiny-model.ts) in scope. */
+export async function runModule(
+  t: ExecutionContext,
+  body: string,
+  {shell = ''}: {readonly shell?: string} = {},
+): Promise<ChildResult> {
   const url = (file: string) => JSON.stringify(new URL(file, import.meta.url).href);
   const source = `
     import {NativePolicy} from ${url('../../src/native/native-policy.js')};
     import {NativeRuntime} from ${url('../../src/native/runtime.js')};
     import * as tiny from ${url('./tiny-model.js')};
     ${body}`;
-  const command = `${shell} exec "$0" --expose-gc --input-type=module`;
-  const child = spawn('/bin/sh', ['-c', command, process.execPath], {stdio: ['pipe', 'pipe', 'pipe']});
-  child.stdin.end(source);
+  const file = path.join(await temporaryFolder(t), 'child.mjs');
+  await writeFile(file, source);
+  const child = spawn('/bin/sh', ['-c', `${shell} exec "$0" --expose-gc "$1"`, process.execPath, file]);
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (text: string) => {

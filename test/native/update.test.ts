@@ -165,6 +165,22 @@ test('the learning rate warms up over the first steps', async (t) => {
   );
 });
 
+test('a batch without a trained token is no step', async (t) => {
+  const policy = await tinyPolicy();
+  const {batch} = await rollouts(policy, (index) => index % 2);
+  await policy.update(batch, {loss: 'dapo', learningRate: 1e-3});
+  const before = await weightsOf(t, policy);
+  const mask = new Uint8Array(batch.completions.ids.length);
+  const result = await policy.update(
+    {...batch, completions: {...batch.completions, mask}},
+    {loss: 'dapo', learningRate: 1e-3},
+  );
+  t.is(result.trainedTokens, 0);
+  t.is(result.step, 1);
+  t.is(policy.info().step, 1);
+  t.true(before.equals(await weightsOf(t, policy)));
+});
+
 test('a frozen policy refuses to learn', async (t) => {
   const policy = await tinyPolicy('qwen2', {trainable: false});
   const {batch} = await rollouts(policy, (index) => index % 2);

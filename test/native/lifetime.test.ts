@@ -1,0 +1,165 @@
+import test from 'ava';
+import {runModule} from '../helpers/native.js';
+
+/** A long update and a long generation on a new policy, in a child's source. */
+const startWork = `
+  const runtime = await NativeRuntime.open({threads: 1});
+  const policy = await NativePolicy.create(tiny.tinyConfigs.qwen2, {runtime, seed: 1});
+  const batch = tiny.trainingBatch([[3, 7, 11]], Array.from({length: 2000}, (_, i) => ({
+    prompt: 0, ids: Array.from({length: 80}, (_, j) => (i * 5 + j * 3) % 64), reward: i % 2,
+  })));
+  const request = {
+    prompts: tiny.ragged([[3, 7, 11]]), samplesPerPrompt: 2000, streams: tiny.streams(2000), maxNewTokens: 90,
+    temperature: 1, stopIds: [], onToken() {},
+  };
+  const running = new Promise((resolve) => {
+    policy.update(batch, {loss: 'nll', learningRate: 1e-3, microBatchTokens: 200, onProgress: resolve}).catch(() => {});
+  });
+  policy.generate(request);`;
+
+test('process.exit ends a process whose update is running, with its code', async (t) => {
+  const {code, signal, output} = await runModule(t, `${startWork} await running; process.exit(7);`);
+  t.deepEqual({code, signal, output}, {code: 7, signal: null, output: ''});
+});
+
+test('an uncaught error ends a process whose update is running', async (t) => {
+  const {code, signal, output} = await runModule(t, `${startWork} await running; throw new Error('as meant');`);
+  t.deepEqual({code, signal}, {code: 1, signal: null}, output);
+  t.regex(output, /as meant/);
+});
+
+test('a process ends by itself beside idle policies, and not before a call in flight', async (t) => {
+  const {code, output} = await runModule(
+    t,
+    `
+    const policy = await NativePolicy.create(tiny.tinyConfigs.llama, {seed: 1});
+    tiny.score(policy, [{prompt: [3], ids: Int32Array.of(4, 5)}]).then(({logprobs}) => console.log(logprobs[0].length));
+    `,
+  );
+  t.deepEqual({code, output}, {code: 0, output: '2\n'});
+});
+
+test('a worker thread can be terminated at any moment of its native work', async (t) => {
+  const {code, signal, output} = await runModule(
+    t,
+    `
+    import {Worker, isMainThread, parentPort} from 'node:worker_threads';
+    if (isMainThread) {
+      for (let i = 0; i < 6; i++) {
+        const worker = new Worker(new URL(import.meta.url));
+        await new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject));
+        await new Promise((resolve) => setTimeout(resolve, 7 * i));
+        await worker.terminate();
+      }
+      const policy = await NativePolicy.create(tiny.tinyConfigs.llama, {seed: 1});
+      const {logprobs} = await tiny.score(policy, [{prompt: [3], ids: Int32Array.of(4, 5)}]);
+      console.log(logprobs[0].length);
+    } else {
+      parentPort.on('message', () => {});
+      ${startWork}
+      await running;
+      parentPort.postMessage('running');
+    }
+    `,
+  );
+  t.deepEqual({code, signal, output}, {code: 0, signal: null, output: '2\n'});
+});
+
+test('policies and runtimes that are dropped without dispose are freed', async (t) => {
+  const {code, output} = await runModule(
+    t,
+    `
+    import {readdirSync} from 'node:fs';
+    import {setTimeout as sleep} from 'node:timers/promises';
+    const threads = () => readdirSync('/proc/self/task').length;
+    const pairs = [{prompt: [3], ids: Int32Array.of(4, 5)}];
+    async function use() {
+      const runtime = await NativeRuntime.open({threads: 1});
+      const policy = await NativePolicy.create(tiny.tinyConfigs.llama, {runtime, seed: 1});
+      const call = tiny.score(policy, pairs);
+      gc();
+      await call;
+    }
+    await use();
+    await collectAll();
+    const before = threads();
+    for (let i = 0; i < 10; i++) await use();
+    await collectAll();
+    console.log(threads() - before);
+    async function collectAll() {
+      for (let i = 0; i < 10; i++) { gc(); await sleep(10); }
+    }
+    `,
+  );
+  t.is(code, 0, output);
+  t.true(Number(output) <= 1, `threads left over: ${output}`);
+});
+
+test('two thousand random calls neither crash nor hang', async (t) => {
+  const {code, signal, output} = await runModule(
+    t,
+    `
+    import {Random} from ${JSON.stringify(new URL('../../src/random.js', import.meta.url).href)};
+    const random = new Random({seed: 11, purpose: 'data'});
+    const runtime = await NativeRuntime.open({threads: 1});
+    const policy = await NativePolicy.create(tiny.tinyConfigs.qwen2, {runtime, seed: 1});
+    const detached = () => { const a = new Int32Array(3); structuredClone(a.buffer, {transfer: [a.buffer]}); return a; };
+    const values = [
+      () => undefined, () => null, () => true, () => NaN, () => -1, () => 0, () => 1, () => 0.5, () => 2 ** 31, () => 2 ** 53,
+      () => Infinity, () => 'x', () => 5n, () => Symbol('s'), () => [], () => [1, 2], () => ({}), () => () => 1,
+      () => new Int32Array(0), () => Int32Array.of(0, 1, 2), () => Int32Array.of(0, -1, 2 ** 31 - 1), detached,
+      () => new Float32Array(3).fill(NaN), () => new Float64Array(2), () => new Uint8Array(5), () => Uint8Array.of(255),
+      () => new BigUint64Array(2), () => new DataView(new ArrayBuffer(8)), () => new ArrayBuffer(8),
+      () => new Int32Array(new SharedArrayBuffer(12)), () => new Proxy({}, {get() { throw new Error('no'); }}),
+    ];
+    const pick = (list) => list[random.below(list.length)];
+    const valid = {
+      generate: () => [{prompts: tiny.ragged([[3, 7], [5]]), samplesPerPrompt: 1, streams: tiny.streams(2), maxNewTokens: 2,
+        temperature: 1, stopIds: [1]}],
+      logprobs: () => [{sequences: tiny.ragged([[3, 7], [5, 1]]), mask: Uint8Array.of(0, 1, 0, 1)}],
+      update: () => [tiny.trainingBatch([[3]], [{prompt: 0, ids: [4], reward: 1}, {prompt: 0, ids: [5, 6], reward: 0}]),
+        {loss: 'dapo', learningRate: 1e-4}],
+    };
+    /** Replaces one to three places, at any depth. */
+    function damage(args) {
+      for (let n = 1 + random.below(3); n > 0; n--) {
+        let place = args;
+        for (;;) {
+          const key = pick(Object.keys(place));
+          const inner = place[key];
+          const isPlain = inner && typeof inner === 'object' && !ArrayBuffer.isView(inner) && Object.keys(inner).length > 0;
+          if (isPlain && random.below(4) > 0) { place = inner; continue; }
+          if (ArrayBuffer.isView(inner) && inner.length > 0 && random.below(2) > 0) {
+            const at = random.below(inner.length);
+            inner[at] = typeof inner[at] === 'bigint' ? 2n ** 63n : pick([-1, 0, 1, 2, 63, 64, 2 ** 31 - 1, NaN]);
+          } else {
+            try { place[key] = pick(values)(); } catch {}
+          }
+          break;
+        }
+      }
+      return args;
+    }
+    const codes = new Map();
+    for (let i = 0; i < 2000; i++) {
+      const method = pick(Object.keys(valid));
+      const args = damage(valid[method]());
+      let code = 'fine';
+      try {
+        const result = policy[method](...args);
+        await (method === 'generate' ? Promise.all([result.counters, tiny.collect(result)]) : result);
+      } catch (error) {
+        code = error?.code ?? String(error);
+      }
+      codes.set(code, (codes.get(code) ?? 0) + 1);
+    }
+    const {logprobs} = await tiny.score(policy, [{prompt: [3], ids: Int32Array.of(4, 5)}]);
+    console.log(JSON.stringify(Object.fromEntries(codes)), Number.isFinite(logprobs[0][0]));
+    `,
+  );
+  t.deepEqual({code, signal}, {code: 0, signal: null}, output);
+  t.regex(output, /true\n$/);
+  const codes = JSON.parse(output.slice(0, output.lastIndexOf('}') + 1)) as Record<string, number>;
+  t.deepEqual(Object.keys(codes).sort(), ['ILR_INVALID_ARGUMENT', 'fine'], output);
+  t.true((codes.ILR_INVALID_ARGUMENT as number) > 1000);
+});
