@@ -83,6 +83,32 @@ TEST("update: the report equals plain PyTorch") {
   });
 }
 
+TEST("gradient mutants: every part of a batch and its options shows in the gradient") {
+  const GoldenUpdate golden_update = read_golden_update("qwen2-tied", "dapo");
+  using Change = std::function<void(TrainingBatch&, UpdateOptions&)>;
+  const std::vector<std::pair<std::string, Change>> changes{
+      {"temperature", [](TrainingBatch&, UpdateOptions& o) { o.temperature = 0.8; }},
+      {"lower clip", [](TrainingBatch&, UpdateOptions& o) { o.epsilon_low = 1; }},
+      {"upper clip", [](TrainingBatch&, UpdateOptions& o) { o.epsilon_high = 100; }},
+      {"clips swapped", [](TrainingBatch&, UpdateOptions& o) { o.epsilon_low = 0.28, o.epsilon_high = 0.15; }},
+      {"stage weights", [](TrainingBatch& b, UpdateOptions&) { std::swap(b.stage_weights[0], b.stage_weights[1]); }},
+      {"one stage", [](TrainingBatch& b, UpdateOptions&) { std::fill(b.stage.begin(), b.stage.end(), 0); }},
+      {"extra advantage", [](TrainingBatch& b, UpdateOptions&) { b.extra_advantage[4] = 0; }},
+      {"mask", [](TrainingBatch& b, UpdateOptions&) { b.mask[0] = 1; }},
+      {"sampler", [](TrainingBatch& b, UpdateOptions&) { b.sampler_logprobs[1] += 0.1F; }},
+      {"groups", [](TrainingBatch& b, UpdateOptions&) { std::swap(b.group_index[0], b.group_index[7]); }},
+      {"rewards", [](TrainingBatch& b, UpdateOptions&) { b.rewards[2] = 0.2; }},
+      {"prompt", [](TrainingBatch& b, UpdateOptions&) { b.prompt_index[8] = 1; }}};
+  with_policy(golden("qwen2-tied"), "float64", [&](Policy& policy) {
+    for (const auto& [name, change] : changes) {
+      GoldenUpdate mutant = golden_update;
+      change(mutant.batch, mutant.options);
+      const double error = worst_error(policy.state().gradients(mutant.batch, mutant.options, nullptr), golden_update.gradients);
+      if (!(error > 1e-3)) fail(__FILE__, __LINE__, name + " does not show: " + std::to_string(error));
+    }
+  });
+}
+
 TEST("gradient: equal rewards give exactly zero") {
   GoldenUpdate golden_update = read_golden_update("qwen2-tied", "dapo");
   std::fill(golden_update.batch.rewards.begin(), golden_update.batch.rewards.end(), 0.1);
@@ -94,6 +120,8 @@ TEST("gradient: equal rewards give exactly zero") {
     const Tensors before = copy_of(policy.state().hf_tensors());
     const UpdateResult result = policy.update(golden_update.batch, golden_update.options, {});
     CHECK_EQUAL(result.zero_spread_groups, 3);
+    CHECK_EQUAL(result.micro_batches, 0);
+    CHECK(std::isnan(result.entropy));  // nothing was computed
     CHECK(are_identical(before, policy.state().hf_tensors()));
   });
 }

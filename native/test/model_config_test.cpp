@@ -115,6 +115,25 @@ TEST("config: wrong and hostile values are refused by key") {
   CHECK_THROWS("ILR_INVALID_MODEL", "byte", parse_model_config("{"));
 }
 
+TEST("config: no byte of a config, changed, gives anything but a config or an error") {
+  const std::string text = read_text(golden("llama-untied/config.json"));
+  int read = 0;
+  for (size_t at = 0; at < text.size(); ++at) {
+    for (const char byte : {'0', '9', '-', '"', '[', '}', 'e', '\xFF'}) {
+      std::string changed = text;
+      changed[at] = byte;
+      try {
+        const ModelConfig config = parse_model_config(changed);
+        CHECK(config.num_heads % config.num_kv_heads == 0 && config.head_dim % 2 == 0 && config.vocab_size > 0);
+        ++read;
+      } catch (const Error& error) {
+        CHECK(error.code() == "ILR_INVALID_MODEL" || error.code() == "ILR_UNSUPPORTED");
+      }
+    }
+  }
+  CHECK(read > 0);
+}
+
 TEST("config: the eos ids of generation_config.json come first") {
   const TemporaryFolder folder;
   CHECK_THROWS("ILR_IO", "config.json", read_model_config(folder.path()));

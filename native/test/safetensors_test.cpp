@@ -149,6 +149,29 @@ TEST("safetensors: overlapping tensors and gaps are refused") {
   check_refused(file_of(first + R"(,"b":)" + entry("F32", "[1]", "[12,16]") + "}", 16), "a gap");
 }
 
+// Whatever a header says, a tensor that can be opened can be read whole.
+TEST("safetensors: no byte of a header, changed, leads out of the file") {
+  const TemporaryFolder folder;
+  write_safetensors(folder / "m", {{"a", at::ones({2, 3}, at::kFloat)}, {"b", at::ones({5}, at::kByte)}}, {});
+  const std::string whole = read_text(folder / "m");
+  int opened = 0;
+  for (size_t at = 0; at + 29 < whole.size(); ++at) {
+    for (const char byte : {'0', '9', '"', '[', '}', '\xFF', static_cast<char>(whole[at] ^ 1), static_cast<char>(whole[at] ^ 64)}) {
+      std::string changed = whole;
+      changed[at] = byte;
+      write_bytes(folder / "n", changed);
+      try {
+        const SafetensorsReader reader = SafetensorsReader::open_file(folder / "n");
+        for (const std::string& name : reader.names()) CHECK(reader.view(name).clone().numel() <= 29);
+        ++opened;
+      } catch (const Error& error) {
+        CHECK(error.code() == "ILR_INVALID_MODEL" || error.code() == "ILR_UNSUPPORTED");
+      }
+    }
+  }
+  CHECK(opened > 0);
+}
+
 TEST("safetensors: what is no regular file is refused") {
   const TemporaryFolder folder;
   CHECK_THROWS("ILR_IO", "No such file", SafetensorsReader::open_file(folder / "absent"));

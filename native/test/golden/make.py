@@ -158,6 +158,8 @@ def evaluate(weights, config, batch, kind):
         stage = batch["stage"][b]
         totals[stage] = totals[stage] + losses[mask].sum()
         counts[stage] += int(mask.sum())
+        if kind == "dapo" and advantage == 0:
+            continue  # the core does not compute what cannot learn, and reports on what it computed
         entropies.append(entropy[mask].detach())
         ratios.append(ratio[mask].detach())
         differences.append(difference[mask].detach())
