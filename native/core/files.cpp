@@ -48,7 +48,7 @@ OpenedFile open_for_reading(const std::filesystem::path& file) {
   // O_NONBLOCK: a named pipe put in the place of a file must not hang the worker.
   OpenedFile opened{std::make_unique<FileDescriptor>(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)), 0};
   if (opened.fd->get() < 0) fail_io("open", file, errno);
-  struct stat status {};
+  struct stat status{};
   if (::fstat(opened.fd->get(), &status) != 0) fail_io("read", file, errno);
   if (!S_ISREG(status.st_mode)) {
     throw Error("ILR_IO", "cannot read " + file.string() + ": expected a regular file, got something else");

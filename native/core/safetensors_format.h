@@ -22,13 +22,13 @@ struct Dtype {
 };
 
 inline constexpr std::array<Dtype, 8> dtypes{{{"F64", at::kDouble, 8},
-                                       {"F32", at::kFloat, 4},
-                                       {"F16", at::kHalf, 2},
-                                       {"BF16", at::kBFloat16, 2},
-                                       {"I64", at::kLong, 8},
-                                       {"I32", at::kInt, 4},
-                                       {"U8", at::kByte, 1},
-                                       {"BOOL", at::kBool, 1}}};
+                                              {"F32", at::kFloat, 4},
+                                              {"F16", at::kHalf, 2},
+                                              {"BF16", at::kBFloat16, 2},
+                                              {"I64", at::kLong, 8},
+                                              {"I32", at::kInt, 4},
+                                              {"U8", at::kByte, 1},
+                                              {"BOOL", at::kBool, 1}}};
 
 inline std::string supported_dtypes() {
   std::string text;

@@ -178,8 +178,8 @@ void check_shard_name(const std::filesystem::path& index, const std::string& ten
   const bool is_plain = text != nullptr && text->size() > suffix.size() && text->ends_with(suffix) && text->front() != '.' &&
                         text->find_first_of(std::string_view("/\\\0", 3)) == std::string::npos;
   if (!is_plain) {
-    fail_model(index, "weight_map: " + shown(tensor) + ": expected the name of a .safetensors file in the same folder, got " +
-                          describe_json(name));
+    fail_model(index, "weight_map: " + shown(tensor) +
+                          ": expected the name of a .safetensors file in the same folder, got " + describe_json(name));
   }
 }
 

@@ -30,7 +30,8 @@ std::vector<const NamedTensors::value_type*> in_file_order(const NamedTensors& t
   std::set<std::string_view> names;
   for (const auto& item : tensors) {
     if (item.first == "__metadata__" || !names.insert(item.first).second) {
-      throw Error("ILR_INVALID_ARGUMENT", "expected tensor names that differ, got " + shown(item.first) + " twice or reserved");
+      throw Error("ILR_INVALID_ARGUMENT",
+                  "expected tensor names that differ, got " + shown(item.first) + " twice or reserved");
     }
     dtype_name(item.first, item.second.scalar_type());
     order.push_back(&item);

@@ -67,16 +67,17 @@ class TemporaryFolder {
 
 #define ILR_JOIN_(a, b) a##b
 #define ILR_JOIN(a, b) ILR_JOIN_(a, b)
-#define TEST(title)                                                                                     \
-  static void ILR_JOIN(test_, __LINE__)();                                                              \
+#define TEST(title)                                                                                      \
+  static void ILR_JOIN(test_, __LINE__)();                                                               \
   static const ::ilr::test::Registration ILR_JOIN(test_at_, __LINE__){title, ILR_JOIN(test_, __LINE__)}; \
   static void ILR_JOIN(test_, __LINE__)()
 #undef CHECK  // LibTorch's logging has one, which ends the process: include this header last
-#define CHECK(condition)                                                         \
-  do {                                                                           \
+#define CHECK(condition)                                                             \
+  do {                                                                               \
     if (!(condition)) ::ilr::test::fail(__FILE__, __LINE__, "expected " #condition); \
   } while (false)
 #define CHECK_EQUAL(got, expected) ::ilr::test::check_equal((got), (expected), #got, __FILE__, __LINE__)
-#define CHECK_CLOSE(got, expected, tolerance) ::ilr::test::check_close((got), (expected), (tolerance), #got, __FILE__, __LINE__)
+#define CHECK_CLOSE(got, expected, tolerance) \
+  ::ilr::test::check_close((got), (expected), (tolerance), #got, __FILE__, __LINE__)
 #define CHECK_THROWS(code, part, statement) \
   ::ilr::test::check_throws([&]() { statement; }, (code), (part), __FILE__, __LINE__)

@@ -39,8 +39,8 @@ struct Generated {
 
 Generated generate_all(Policy& policy, const GenerateRequest& request) {
   Generated generated;
-  generated.counters = policy.generate(
-      request, [&](Completion c) { generated.completions[c.index] = std::move(c); }, {}, {});
+  generated.counters =
+      policy.generate(request, [&](Completion c) { generated.completions[c.index] = std::move(c); }, {}, {});
   return generated;
 }
 
@@ -258,8 +258,7 @@ TEST("generate: an abort stops it and leaves the policy as it was") {
     int64_t tokens = 0;
     const Control control{.abort = &abort, .progress = {}};
     const auto run = [&] {
-      policy.generate(
-          request, [](Completion) {}, [&](int64_t, int32_t) { abort = ++tokens >= 30; }, control);
+      policy.generate(request, [](Completion) {}, [&](int64_t, int32_t) { abort = ++tokens >= 30; }, control);
     };
     CHECK_THROWS("ILR_ABORTED", "", run());
     CHECK(tokens < 60);
@@ -314,18 +313,18 @@ TEST("random: Philox gives its published answers") {
   };
   check(philox(0, 0, 0), {0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8});
   check(philox(~uint64_t{0}, ~uint64_t{0}, ~uint64_t{0}), {0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd});
-  check(philox(0x299f31d0a4093822, 0x85a308d3243f6a88, 0x0370734413198a2e), {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1});
+  check(philox(0x299f31d0a4093822, 0x85a308d3243f6a88, 0x0370734413198a2e),
+        {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1});
 }
 
 TEST("random: weights of a seed are normal and always the same") {
   Tensors first;
-  with_random_policy(tiny_config("llama"), 7, "float32", [&](Policy& policy) { first = copy_of(policy.state().hf_tensors()); });
-  with_random_policy(tiny_config("llama"), 7, "float32", [&](Policy& policy) {
-    CHECK(are_identical(first, policy.state().hf_tensors()));
-  });
-  with_random_policy(tiny_config("llama"), 8, "float32", [&](Policy& policy) {
-    CHECK(!are_identical(first, policy.state().hf_tensors()));
-  });
+  with_random_policy(tiny_config("llama"), 7, "float32",
+                     [&](Policy& policy) { first = copy_of(policy.state().hf_tensors()); });
+  with_random_policy(tiny_config("llama"), 7, "float32",
+                     [&](Policy& policy) { CHECK(are_identical(first, policy.state().hf_tensors())); });
+  with_random_policy(tiny_config("llama"), 8, "float32",
+                     [&](Policy& policy) { CHECK(!are_identical(first, policy.state().hf_tensors())); });
   const at::Tensor& embedding = first.at("model.embed_tokens.weight");  // 1952 draws of N(0, 0.3)
   CHECK_CLOSE(embedding.mean().item<double>(), 0, 5 * 0.3 / std::sqrt(1952.0));
   CHECK_CLOSE(embedding.std().item<double>(), 0.3, 5 * 0.3 / std::sqrt(2 * 1952.0));

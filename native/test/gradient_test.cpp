@@ -57,7 +57,8 @@ TEST("gradient: equal to plain PyTorch in float32 and float64") {
         const Tensors gradients = policy.state().gradients(golden_update.batch, golden_update.options, &result);
         const std::string what = c.model + " " + c.loss + " " + dtype;
         check_below(worst_error(gradients, golden_update.gradients), bound_of(dtype), what);
-        check_below(std::abs(result.loss / golden_update.report.at("loss") - 1), dtype == "float64" ? 1e-11 : 1e-4, what + " loss");
+        check_below(std::abs(result.loss / golden_update.report.at("loss") - 1), dtype == "float64" ? 1e-11 : 1e-4,
+                    what + " loss");
       });
     }
   }
@@ -103,7 +104,8 @@ TEST("gradient mutants: every part of a batch and its options shows in the gradi
     for (const auto& [name, change] : changes) {
       GoldenUpdate mutant = golden_update;
       change(mutant.batch, mutant.options);
-      const double error = worst_error(policy.state().gradients(mutant.batch, mutant.options, nullptr), golden_update.gradients);
+      const double error =
+          worst_error(policy.state().gradients(mutant.batch, mutant.options, nullptr), golden_update.gradients);
       if (!(error > 1e-3)) fail(__FILE__, __LINE__, name + " does not show: " + std::to_string(error));
     }
   });

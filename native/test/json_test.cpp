@@ -52,7 +52,8 @@ TEST("JSON: errors say the byte and what was expected") {
 }
 
 TEST("JSON: malformed numbers are refused") {
-  for (const char* text : {"01", "-", "+1", ".5", "1.", "1e", "1e+", "0x1", "1e999", "-1e999"}) check_refused(text, "t.json");
+  for (const char* text : {"01", "-", "+1", ".5", "1.", "1e", "1e+", "0x1", "1e999", "-1e999"})
+    check_refused(text, "t.json");
 }
 
 TEST("JSON: malformed strings are refused") {
@@ -68,8 +69,8 @@ TEST("JSON: malformed strings are refused") {
 
 TEST("JSON: malformed UTF-8 is refused") {
   // Overlong, stray tail, cut off, surrogate, beyond U+10FFFF.
-  for (const char* text : {"\"\xC0\x80\"", "\"\xE0\x80\x80\"", "\"\xF0\x80\x80\x80\"", "\"\x80\"", "\"\xC3\"", "\"\xE2\x82\"",
-                           "\"\xED\xA0\x80\"", "\"\xF4\x90\x80\x80\"", "\"\xFF\""}) {
+  for (const char* text : {"\"\xC0\x80\"", "\"\xE0\x80\x80\"", "\"\xF0\x80\x80\x80\"", "\"\x80\"", "\"\xC3\"",
+                           "\"\xE2\x82\"", "\"\xED\xA0\x80\"", "\"\xF4\x90\x80\x80\"", "\"\xFF\""}) {
     check_refused(text, "not valid UTF-8");
   }
 }

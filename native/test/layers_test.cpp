@@ -62,7 +62,8 @@ void check_against(const Operation& fast, const Operation& oracle, const std::ve
     const double error = relative_error(got[i], expected[i]);
     if (error <= bound_of(inputs[0].scalar_type())) continue;
     std::ostringstream message;
-    message << (i == 0 ? "value" : "gradient") << " of " << inputs[0].sizes() << " " << inputs[0].scalar_type() << ": error " << error;
+    message << (i == 0 ? "value" : "gradient") << " of " << inputs[0].sizes() << " " << inputs[0].scalar_type() << ": error "
+            << error;
     fail(__FILE__, __LINE__, message.str());
   }
 }
@@ -191,7 +192,8 @@ TEST("sampler: an impossible token is never drawn, at either end") {
   constexpr double last = 1 - 0x1.0p-53;
   const float never = -std::numeric_limits<float>::infinity();
   for (const float low : {-1000.0F, never}) {
-    const at::Tensor logits = at::tensor(at::ArrayRef<float>(std::vector<float>{low, 1, 2, low, 0, low, low}), at::kFloat).unsqueeze(0);
+    const at::Tensor logits =
+        at::tensor(at::ArrayRef<float>(std::vector<float>{low, 1, 2, low, 0, low, low}), at::kFloat).unsqueeze(0);
     const std::vector<Drawn> drawn = draw_tokens(logits, {{0, 0.0}, {0, last}}, 1);
     CHECK_EQUAL(drawn[0].id, 1);
     CHECK_EQUAL(drawn[1].id, 4);

@@ -13,7 +13,7 @@
 namespace ilr::test {
 namespace {
 
-constexpr double tolerance = 1e-4;         // of the largest logit: float32 against float32 in another order of summation
+constexpr double tolerance = 1e-4;          // of the largest logit: float32 against float32 in another order of summation
 constexpr double mutant = 100 * tolerance;  // what a missing feature must miss by, at least
 const std::vector<std::string> models{"qwen2-tied", "llama-untied", "llama-tied-bf16"};
 
@@ -113,8 +113,9 @@ TEST("logits mutant: a bias of zero misses") {
 
 TEST("logits mutant: a norm weight of one misses") {
   for (const std::string& model : models) {
-    for (const char* name : {"model.norm.weight", "model.layers.0.input_layernorm.weight", "model.layers.1.input_layernorm.weight",
-                             "model.layers.0.post_attention_layernorm.weight", "model.layers.1.post_attention_layernorm.weight"}) {
+    for (const char* name :
+         {"model.norm.weight", "model.layers.0.input_layernorm.weight", "model.layers.1.input_layernorm.weight",
+          "model.layers.0.post_attention_layernorm.weight", "model.layers.1.post_attention_layernorm.weight"}) {
       CHECK(error_after(model, [&](Tensors& t) { t.at(name).fill_(1); }) > mutant);
     }
   }
@@ -149,7 +150,8 @@ TEST("logits mutant: tying where the config has none, and none where it ties, mi
   write_safetensors(folder / "model.safetensors", tensors, {});
   std::string text = read_text(golden("llama-tied-bf16/config.json"));
   write_text(folder / "config.json", text);
-  with_policy(folder.path(), "float32", [&](Policy& policy) { CHECK(golden_error(policy, "llama-tied-bf16") <= tolerance); });
+  with_policy(folder.path(), "float32",
+              [&](Policy& policy) { CHECK(golden_error(policy, "llama-tied-bf16") <= tolerance); });
   replace(text, "\"tie_word_embeddings\": true", "\"tie_word_embeddings\": false");
   write_text(folder / "config.json", text);
   with_policy(folder.path(), "float32", [&](Policy& policy) { CHECK(golden_error(policy, "llama-tied-bf16") > mutant); });
@@ -193,7 +195,8 @@ TEST("logits: with and without a cache they agree") {
         const std::vector<int32_t> ids = golden_sequences(model).front().ids;
         for (const int64_t prefix : {1, 10, 39}) {
           const double error = max_error(cached_logits(policy, ids, prefix), policy.state().logits(ids));
-          if (!(error <= bound)) fail(__FILE__, __LINE__, model + " " + dtype + ": error " + std::to_string(error * 1e6) + "e-6");
+          if (!(error <= bound))
+            fail(__FILE__, __LINE__, model + " " + dtype + ": error " + std::to_string(error * 1e6) + "e-6");
         }
       });
     }

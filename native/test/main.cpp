@@ -95,7 +95,8 @@ std::filesystem::path golden(const std::string& name) {
 }
 
 std::filesystem::path shared(const std::string& name) {
-  const std::filesystem::path path = golden().parent_path().parent_path().parent_path().parent_path().parent_path() / "shared" / name;
+  const std::filesystem::path path =
+      golden().parent_path().parent_path().parent_path().parent_path().parent_path() / "shared" / name;
   if (!std::filesystem::exists(path)) throw Skipped{"../shared/" + name + " is not here"};
   return path;
 }

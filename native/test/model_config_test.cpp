@@ -65,7 +65,8 @@ TEST("config: keys given are read") {
 }
 
 TEST("config: transformers 5 keeps rope_theta in rope_parameters") {
-  CHECK_EQUAL(parse_model_config(qwen2(R"("rope_parameters":{"rope_type":"default","rope_theta":1000000.0})")).rope_theta, 1e6);
+  CHECK_EQUAL(parse_model_config(qwen2(R"("rope_parameters":{"rope_type":"default","rope_theta":1000000.0})")).rope_theta,
+              1e6);
   CHECK_EQUAL(parse_model_config(qwen2(R"("rope_scaling":{"type":"default"},"rope_theta":5000)")).rope_theta, 5000.0);
 }
 

@@ -32,13 +32,14 @@ double read_number(const SafetensorsReader& file, const std::string& name) { ret
 
 void with_policy(const std::filesystem::path& folder, const std::string& dtype, const std::function<void(Policy&)>& use,
                  bool with_optimizer) {
-  on_worker(
-      [&](Runtime& runtime) { return Policy::load(runtime, folder, PolicyOptions{.dtype = dtype}, with_optimizer); }, use);
+  on_worker([&](Runtime& runtime) { return Policy::load(runtime, folder, PolicyOptions{.dtype = dtype}, with_optimizer); },
+            use);
 }
 
 void with_random_policy(const std::string& config_json, uint64_t seed, const std::string& dtype,
                         const std::function<void(Policy&)>& use) {
-  on_worker([&](Runtime& runtime) { return Policy::create(runtime, config_json, seed, PolicyOptions{.dtype = dtype}); }, use);
+  on_worker([&](Runtime& runtime) { return Policy::create(runtime, config_json, seed, PolicyOptions{.dtype = dtype}); },
+            use);
 }
 
 std::string tiny_config(const std::string& model_type, int64_t vocab_size, bool tied) {
@@ -64,8 +65,8 @@ double worst_error(const Tensors& got, const Tensors& expected) {
 
 bool are_identical(const Tensors& a, const Tensors& b) {
   return a.size() == b.size() && std::all_of(a.begin(), a.end(), [&](const auto& item) {
-    return b.contains(item.first) && at::equal(item.second, b.at(item.first));
-  });
+           return b.contains(item.first) && at::equal(item.second, b.at(item.first));
+         });
 }
 
 Tensors copy_of(const Tensors& tensors) {

@@ -40,7 +40,7 @@ Tensors copy_of(const Tensors& tensors);
 struct GoldenUpdate {
   TrainingBatch batch;
   UpdateOptions options;
-  Tensors gradients;                      // by Hugging Face name, float64
+  Tensors gradients;                     // by Hugging Face name, float64
   std::map<std::string, double> report;  // loss, entropy, ...
   std::vector<double> advantages;
 };

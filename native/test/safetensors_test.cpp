@@ -41,7 +41,8 @@ TEST("safetensors: every dtype and shape comes back bit for bit") {
   const TemporaryFolder folder;
   const at::Tensor base = at::arange(12, at::kDouble).reshape({3, 4});
   std::vector<std::pair<std::string, at::Tensor>> tensors;
-  for (const at::ScalarType type : {at::kBool, at::kHalf, at::kDouble, at::kByte, at::kFloat, at::kBFloat16, at::kLong, at::kInt}) {
+  for (const at::ScalarType type :
+       {at::kBool, at::kHalf, at::kDouble, at::kByte, at::kFloat, at::kBFloat16, at::kLong, at::kInt}) {
     tensors.emplace_back(c10::toString(type), base.to(type));
   }
   tensors.emplace_back("scalar", at::ones({}, at::kFloat));
@@ -119,8 +120,10 @@ TEST("safetensors: hostile headers are refused") {
   check_refused(file_of("[]", 0), "expected a JSON object");
   check_refused(file_of(R"({"a":1})", 0), "dtype: expected a string, got nothing");
   check_refused(file_of(R"({"a":{"dtype":7}})", 0), "dtype: expected a string, got 7");
-  check_refused(file_of(R"({"a":)" + entry("F8_E4M3", "[4]", "[0,4]") + "}", 4), "dtype \"F8_E4M3\" is not read", "ILR_UNSUPPORTED");
-  check_refused(file_of(R"({"a":)" + entry("F32", "[1]", "[0,4]") + R"(,"a":)" + entry("F32", "[1]", "[4,8]") + "}", 8), "twice");
+  check_refused(file_of(R"({"a":)" + entry("F8_E4M3", "[4]", "[0,4]") + "}", 4), "dtype \"F8_E4M3\" is not read",
+                "ILR_UNSUPPORTED");
+  check_refused(file_of(R"({"a":)" + entry("F32", "[1]", "[0,4]") + R"(,"a":)" + entry("F32", "[1]", "[4,8]") + "}", 8),
+                "twice");
   check_refused(file_of(R"({"a":)" + entry("F32", "[2]", "[0,4]") + "}", 4), "takes 8 bytes, but its data_offsets hold 4");
   check_refused(file_of(R"({"a":)" + entry("F32", "[1]", "[4,0]") + "}", 4), "data_offsets");
   check_refused(file_of(R"({"a":)" + entry("F32", "[1]", "[0,4,8]") + "}", 4), "data_offsets");
@@ -156,7 +159,8 @@ TEST("safetensors: no byte of a header, changed, leads out of the file") {
   const std::string whole = read_text(folder / "m");
   int opened = 0;
   for (size_t at = 0; at + 29 < whole.size(); ++at) {
-    for (const char byte : {'0', '9', '"', '[', '}', '\xFF', static_cast<char>(whole[at] ^ 1), static_cast<char>(whole[at] ^ 64)}) {
+    for (const char byte :
+         {'0', '9', '"', '[', '}', '\xFF', static_cast<char>(whole[at] ^ 1), static_cast<char>(whole[at] ^ 64)}) {
       std::string changed = whole;
       changed[at] = byte;
       write_bytes(folder / "n", changed);

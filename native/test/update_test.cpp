@@ -157,8 +157,7 @@ TEST("update: an abort leaves weights and moments as they were") {
     const Tensors moments = moments_of(policy);
     std::atomic<bool> abort{false};
     int64_t seen = 0;
-    const Control control{.abort = &abort,
-                          .progress = [&](int64_t done, int64_t total) {
+    const Control control{.abort = &abort, .progress = [&](int64_t done, int64_t total) {
                             CHECK_EQUAL(done, ++seen);
                             CHECK(total > 3);
                             abort = done == 3;
@@ -247,12 +246,12 @@ void replace_in_config(const TemporaryFolder& folder, const std::string& from, c
 }
 
 TEST("load: a config that does not fit the weights is refused by tensor") {
-  for (const auto& [from, to] : std::vector<std::pair<std::string, std::string>>{
-           {"\"vocab_size\": 61", "\"vocab_size\": 62"},
-           {"\"hidden_size\": 48", "\"hidden_size\": 64"},
-           {"\"intermediate_size\": 64", "\"intermediate_size\": 32"},
-           {"\"num_hidden_layers\": 2", "\"num_hidden_layers\": 3"},
-           {"\"num_key_value_heads\": 2", "\"num_key_value_heads\": 4"}}) {
+  for (const auto& [from, to] :
+       std::vector<std::pair<std::string, std::string>>{{"\"vocab_size\": 61", "\"vocab_size\": 62"},
+                                                        {"\"hidden_size\": 48", "\"hidden_size\": 64"},
+                                                        {"\"intermediate_size\": 64", "\"intermediate_size\": 32"},
+                                                        {"\"num_hidden_layers\": 2", "\"num_hidden_layers\": 3"},
+                                                        {"\"num_key_value_heads\": 2", "\"num_key_value_heads\": 4"}}) {
     const TemporaryFolder folder;
     copy_model(golden("llama-untied"), folder);
     replace_in_config(folder, from, to);
@@ -319,7 +318,8 @@ TEST("update: what does not fit is refused before any work") {
     refuse("samplerLogprobs", [&](TrainingBatch& b, UpdateOptions&) { b.sampler_logprobs.pop_back(); });
     refuse("rewards", [&](TrainingBatch& b, UpdateOptions&) { b.rewards[0] = nan; });
     refuse("rewards", [&](TrainingBatch& b, UpdateOptions&) { b.rewards.pop_back(); });
-    refuse("extraAdvantage", [&](TrainingBatch& b, UpdateOptions&) { b.extra_advantage[1] = std::numeric_limits<double>::infinity(); });
+    refuse("extraAdvantage",
+           [&](TrainingBatch& b, UpdateOptions&) { b.extra_advantage[1] = std::numeric_limits<double>::infinity(); });
     refuse("mask", [&](TrainingBatch& b, UpdateOptions&) { b.mask[1] = 2; });
     refuse("mask", [&](TrainingBatch& b, UpdateOptions&) { b.mask.pop_back(); });
     refuse("promptIndex", [&](TrainingBatch& b, UpdateOptions&) { b.prompt_index[1] = 2; });
