@@ -13,8 +13,9 @@
 
 namespace ilr::addon {
 
-// JavaScript values to the core's, copied. Kinds are checked here, values by the core (validate.h), which sees the copies:
-// nothing can change in between. Throws ilr::Error ILR_INVALID_ARGUMENT naming the value, what was expected and what came.
+// JavaScript values to the core's, copied. Kinds are checked here; values by the core (validate.h), which sees the
+// copies, so that nothing can change in between. Throws ilr::Error ILR_INVALID_ARGUMENT naming the value, what was
+// expected and what came.
 
 RuntimeOptions runtime_options(const Napi::Value& value);
 PolicyOptions policy_options(const Napi::Value& value);

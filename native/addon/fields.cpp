@@ -12,8 +12,9 @@ constexpr double largest_length = std::numeric_limits<int32_t>::max();  // offse
 
 const char* array_name(napi_typedarray_type type) {
   static constexpr std::array<const char*, 11> names{
-      "an Int8Array",   "a Uint8Array",    "a Uint8ClampedArray", "an Int16Array",    "a Uint16Array",    "an Int32Array",
-      "a Uint32Array",  "a Float32Array",  "a Float64Array",      "a BigInt64Array",  "a BigUint64Array"};
+      "an Int8Array",  "a Uint8Array",  "a Uint8ClampedArray", "an Int16Array",
+      "a Uint16Array", "an Int32Array", "a Uint32Array",       "a Float32Array",
+      "a Float64Array", "a BigInt64Array", "a BigUint64Array"};
   const auto i = static_cast<size_t>(type);
   return i < names.size() ? names[i] : "a typed array";
 }

@@ -21,11 +21,31 @@ std::string describe_value(const Napi::Value& value);
 // The kind of typed array that holds T.
 template <class T>
 struct ArrayKind;
-template <> struct ArrayKind<int32_t> { static constexpr auto type = napi_int32_array; static constexpr auto name = "an Int32Array"; };
-template <> struct ArrayKind<uint8_t> { static constexpr auto type = napi_uint8_array; static constexpr auto name = "a Uint8Array"; };
-template <> struct ArrayKind<float> { static constexpr auto type = napi_float32_array; static constexpr auto name = "a Float32Array"; };
-template <> struct ArrayKind<double> { static constexpr auto type = napi_float64_array; static constexpr auto name = "a Float64Array"; };
-template <> struct ArrayKind<uint64_t> { static constexpr auto type = napi_biguint64_array; static constexpr auto name = "a BigUint64Array"; };
+template <>
+struct ArrayKind<int32_t> {
+  static constexpr auto type = napi_int32_array;
+  static constexpr auto name = "an Int32Array";
+};
+template <>
+struct ArrayKind<uint8_t> {
+  static constexpr auto type = napi_uint8_array;
+  static constexpr auto name = "a Uint8Array";
+};
+template <>
+struct ArrayKind<float> {
+  static constexpr auto type = napi_float32_array;
+  static constexpr auto name = "a Float32Array";
+};
+template <>
+struct ArrayKind<double> {
+  static constexpr auto type = napi_float64_array;
+  static constexpr auto name = "a Float64Array";
+};
+template <>
+struct ArrayKind<uint64_t> {
+  static constexpr auto type = napi_biguint64_array;
+  static constexpr auto name = "a BigUint64Array";
+};
 
 // The fields of a JavaScript object, read with checks. `where` names the object in messages.
 class Fields {

@@ -131,7 +131,9 @@ Napi::Value save(const Napi::CallbackInfo& info, const std::shared_ptr<PolicyHan
 
 Napi::Object policy_object(Napi::Env env, const std::shared_ptr<PolicyHandle>& policy) {
   Napi::Object object = Napi::Object::New(env);
-  add_method(object, "info", [policy](const Napi::CallbackInfo& info) { return to_js(info.Env(), policy->core->info); });
+  add_method(object, "info", [policy](const Napi::CallbackInfo& info) {
+    return to_js(info.Env(), policy->core->info);
+  });
   add_method(object, "generate", [policy](const Napi::CallbackInfo& info) { return generate(info, policy); });
   add_method(object, "logprobs", [policy](const Napi::CallbackInfo& info) { return logprobs(info, policy); });
   add_method(object, "update", [policy](const Napi::CallbackInfo& info) { return update(info, policy); });
@@ -197,7 +199,9 @@ Napi::Object runtime_object(Napi::Env env, const std::shared_ptr<Environment>& e
   object.Set("device", core->runtime->device());
   object.Set("threads", Napi::Number::New(env, core->runtime->threads()));
   add_method(object, "loadPolicy", [runtime](const Napi::CallbackInfo& info) { return load_policy(info, runtime); });
-  add_method(object, "createPolicy", [runtime](const Napi::CallbackInfo& info) { return create_policy(info, runtime); });
+  add_method(object, "createPolicy", [runtime](const Napi::CallbackInfo& info) {
+    return create_policy(info, runtime);
+  });
   add_method(object, "dispose", [runtime](const Napi::CallbackInfo& info) {
     return disposed(info.Env(), [&](Environment::Event done) {
       runtime->environment->dispose_runtime(info.Env(), runtime->core, std::move(done));

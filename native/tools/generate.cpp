@@ -23,7 +23,8 @@ using ilr::Error;
 using Arguments = std::map<std::string, std::string>;
 
 const char* const usage =
-    "ilr_generate <model folder> --ids 1,2,3 --max-new-tokens N [--temperature 1] [--seed 0] [--stop 2,5] [--samples 1]";
+    "ilr_generate <model folder> --ids 1,2,3 --max-new-tokens N [--temperature 1] [--seed 0] [--stop 2,5] "
+    "[--samples 1]";
 
 Arguments parse_arguments(int argc, char** argv) {
   if (argc < 2 || argv[1][0] == '-') throw Error("ILR_INVALID_ARGUMENT", std::string("usage: ") + usage);
@@ -38,7 +39,8 @@ Arguments parse_arguments(int argc, char** argv) {
     arguments[name.substr(2)] = argv[i + 1];
   }
   for (const char* name : {"ids", "max-new-tokens"}) {
-    if (!arguments.count(name)) throw Error("ILR_INVALID_ARGUMENT", std::string("--") + name + " is missing; usage: " + usage);
+    if (arguments.count(name) != 0) continue;
+    throw Error("ILR_INVALID_ARGUMENT", std::string("--") + name + " is missing; usage: " + usage);
   }
   return arguments;
 }

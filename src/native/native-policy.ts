@@ -48,8 +48,8 @@ export class NativePolicy implements Policy {
 
   @throws IlrError `ILR_IO`, `ILR_INVALID_MODEL` or `ILR_UNSUPPORTED`.
   */
-  static load(folder: string, options: NativeLoadOptions = {}): Promise<NativePolicy> {
-    const {runtime, dtype, trainable, optimizer} = options;
+  static async load(folder: string, options?: NativeLoadOptions): Promise<NativePolicy> {
+    const {runtime, dtype, trainable, optimizer} = options ?? {};
     return make(runtime, (native) => native.loadPolicy(folder, {dtype, trainable, optimizer}));
   }
 
@@ -59,10 +59,9 @@ export class NativePolicy implements Policy {
   @throws IlrError `ILR_INVALID_MODEL`, `ILR_UNSUPPORTED` or `ILR_INVALID_ARGUMENT`.
   */
   static async create(config: string | object, options: NativeCreateOptions): Promise<NativePolicy> {
-    const {runtime, seed, dtype, trainable} = options;
-    const json = typeof config === 'string' ? config : JSON.stringify(config);
-    const weightsSeed = toSeed(seed);
-    return make(runtime, (native) => native.createPolicy(json, weightsSeed, {dtype, trainable}));
+    const {runtime, seed, dtype, trainable} = options ?? {};
+    const json = () => (typeof config === 'string' ? config : JSON.stringify(config));
+    return make(runtime, (native) => native.createPolicy(json(), toSeed(seed), {dtype, trainable}));
   }
 
   /** @internal */
@@ -115,8 +114,8 @@ async function make(
   }
 }
 
-function toSeed(seed: bigint | number): bigint {
+function toSeed(seed: unknown): bigint {
   if (typeof seed === 'bigint') return seed;
-  if (Number.isSafeInteger(seed) && seed >= 0) return BigInt(seed);
+  if (typeof seed === 'number' && Number.isSafeInteger(seed) && seed >= 0) return BigInt(seed);
   throw new IlrError('ILR_INVALID_ARGUMENT', `seed: expected a whole number from 0 or a bigint, got ${String(seed)}`);
 }

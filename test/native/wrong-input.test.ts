@@ -233,6 +233,13 @@ test('create refuses a config that is wrong or too large', async (t) => {
   await t.throwsAsync(create(llama, {trainable: 'yes'}), {code: 'ILR_INVALID_ARGUMENT'});
   const huge = {vocab_size: 2 ** 22, hidden_size: 2 ** 17, num_attention_heads: 1024, num_key_value_heads: 1024};
   await t.throwsAsync(create({...llama, ...huge}), {code: 'ILR_OUT_OF_MEMORY'});
+  const circular: Wrong = {...llama};
+  circular.self = circular;
+  for (const config of [undefined, null, 5, [], circular]) {
+    await t.throwsAsync(create(config), {instanceOf: IlrError});
+  }
+  await t.throwsAsync(NativePolicy.create(llama, undefined as Wrong), {code: 'ILR_INVALID_ARGUMENT'});
+  await t.throwsAsync(create(llama, {runtime: {}}), {code: 'ILR_INVALID_ARGUMENT'});
   await t.notThrowsAsync(create(llama));
 });
 
