@@ -1,0 +1,113 @@
+import type {Policy, TrainingBatch, UpdateOptions} from '../policy.js';
+import type {Random} from '../random.js';
+import {ragged} from '../ragged.js';
+import type {Strategy} from '../types.js';
+import {type Classroom, dialogueLesson, type Lesson, type Partner, rankingLesson, soloLesson} from './lessons.js';
+
+/** Found with a prototype; docs/log.md has the figures. */
+export const warmStart = {
+  tokens: 1_600_000,
+  /** Until then solo answers only: sums come before talking about them. */
+  soloTokens: 300_000,
+  tokensPerStep: 800,
+  learningRate: 3e-3,
+  warmupSteps: 20,
+  /** Share of the tokens after which the learning rate falls linearly, to a twentieth at the end. */
+  decayFrom: 0.6,
+  solo: 0.15,
+  ranking: 0.15,
+  /** Of the dialogues. */
+  partners: {peer: 0.5, copy: 0.2},
+} as const;
+
+export interface WarmStartProgress {
+  readonly tokens: number;
+  readonly total: number;
+  /** Mean of the last steps, nats per token. */
+  readonly loss: number;
+}
+
+export interface WarmStartOptions {
+  readonly classroom: Classroom;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: WarmStartProgress) => void;
+}
+
+/** Supervised learning from lessons: how to answer, with the learner's habit, to take part in a dialogue, and to rank questions. */
+export async function warmUp(policy: Policy, {classroom, signal, onProgress}: WarmStartOptions): Promise<void> {
+  let loss = Number.NaN;
+  for (let tokens = 0; tokens < warmStart.tokens; ) {
+    const lessons = drawLessons(classroom, tokens);
+    const options = {...optimizerAt(tokens), signal};
+    const result = await policy.update(toBatch(lessons), options);
+    loss = Number.isNaN(loss) ? result.loss : 0.95 * loss + 0.05 * result.loss;
+    tokens += countTokens(lessons);
+    onProgress?.({tokens: Math.min(tokens, warmStart.tokens), total: warmStart.tokens, loss});
+  }
+}
+
+export function learningRateAt(tokens: number): number {
+  const done = tokens / warmStart.tokens;
+  const {decayFrom, learningRate} = warmStart;
+  return learningRate * (done < decayFrom ? 1 : Math.max(0.05, 1 - (0.95 * (done - decayFrom)) / (1 - decayFrom)));
+}
+
+/** Lessons as one supervised batch: whole chats, trained where the agent itself speaks. */
+export function toBatch(lessons: readonly Lesson[]): TrainingBatch {
+  const size = lessons.length;
+  const completions = ragged(lessons.map((lesson) => lesson.ids));
+  return {
+    prompts: ragged([new Int32Array(0)]),
+    completions: {
+      ...completions,
+      promptIndex: new Int32Array(size),
+      mask: Uint8Array.from(lessons.flatMap((lesson) => [...lesson.mask])),
+      samplerLogprobs: new Float32Array(completions.ids.length),
+    },
+    rewards: new Float64Array(size),
+    groupIndex: new Int32Array(size),
+    extraAdvantage: new Float64Array(size),
+    stage: new Uint8Array(size),
+    stageWeights: Float64Array.of(1),
+  };
+}
+
+function optimizerAt(tokens: number): UpdateOptions {
+  return {
+    loss: 'nll',
+    learningRate: learningRateAt(tokens),
+    warmupSteps: warmStart.warmupSteps,
+    beta1: 0.9,
+    beta2: 0.95,
+    maxGradNorm: 1,
+  };
+}
+
+function drawLessons(classroom: Classroom, tokens: number): Lesson[] {
+  const lessons: Lesson[] = [];
+  while (countTokens(lessons) < warmStart.tokensPerStep) lessons.push(drawLesson(classroom, tokens));
+  return lessons;
+}
+
+function drawLesson(classroom: Classroom, tokens: number): Lesson {
+  const {random} = classroom;
+  const kind = random.next();
+  if (tokens < warmStart.soloTokens || kind < warmStart.solo) return soloLesson(classroom);
+  if (kind < warmStart.solo + warmStart.ranking) return rankingLesson(classroom);
+  return dialogueLesson(classroom, drawPartner(random), drawStrategy(random));
+}
+
+function drawPartner(random: Random): Partner {
+  const {peer, copy} = warmStart.partners;
+  const draw = random.next();
+  if (draw < peer) return 'peer';
+  return draw < peer + copy ? 'copy' : 'itself';
+}
+
+function drawStrategy(random: Random): Strategy {
+  return random.below(2) === 0 ? 'cooperative' : 'competitive';
+}
+
+function countTokens(lessons: readonly Lesson[]): number {
+  return lessons.reduce((sum, lesson) => sum + lesson.ids.length, 0);
+}
