@@ -2,7 +2,7 @@ import {mkdir, readdir, readFile, rename, rm, writeFile} from 'node:fs/promises'
 import path from 'node:path';
 import {IlrError} from '../errors.js';
 import {hashLargeFile} from './hash.js';
-import {type FoundLibtorch, findCached, inspectLibtorch} from './libtorch.js';
+import {type FoundLibtorch, findCached, inspectLibtorch, type Libtorch} from './libtorch.js';
 import {withLock} from './lock.js';
 import {cacheFolder, type Env} from './paths.js';
 import {findPip, type Pip, pipDownload, pipFailed} from './pip.js';
@@ -51,12 +51,8 @@ export async function acquireLibtorch(env: Env, report: Report): Promise<FoundLi
 async function downloadAndUnpack(pip: Pip, downloads: string, partial: string, report: Report) {
   const wheel = await downloadTorch(pip, downloads, report);
   const hashes = {[path.basename(wheel)]: await checkHash(wheel, report)};
-  await unpackWheel(wheel, partial, isCpuPart, report);
-  const libtorch = inspectLibtorch(partial);
-  if ('problem' in libtorch)
-    throw new IlrError('ILR_IO', `${path.basename(wheel)} is not usable: ${libtorch.problem}.`);
-  const metadata = await readMetadata(partial);
-  for (const cuda of cudaRequirements(metadata)) {
+  const libtorch = await unpackTorch(wheel, partial, report);
+  for (const cuda of cudaRequirements(await readMetadata(partial))) {
     for (const part of await downloadCuda(pip, path.join(downloads, 'cuda'), cuda, report)) {
       hashes[path.basename(part)] = await checkHash(part, report);
       await unpackWheel(part, partial, isCudaStub, report);
@@ -64,6 +60,19 @@ async function downloadAndUnpack(pip: Pip, downloads: string, partial: string, r
   }
   await writeFile(path.join(partial, 'wheels.json'), `${JSON.stringify(hashes, undefined, 2)}\n`);
   return libtorch;
+}
+
+/** A wheel that will not do is deleted, so that the next run gets another. */
+async function unpackTorch(wheel: string, partial: string, report: Report): Promise<Libtorch> {
+  try {
+    await unpackWheel(wheel, partial, isCpuPart, report);
+    const libtorch = inspectLibtorch(partial);
+    if (!('problem' in libtorch)) return libtorch;
+    throw new IlrError('ILR_IO', `${path.basename(wheel)} is not usable: ${libtorch.problem}.`);
+  } catch (error) {
+    await rm(wheel, {force: true});
+    throw error;
+  }
 }
 
 async function downloadTorch(pip: Pip, folder: string, report: Report): Promise<string> {

@@ -1,4 +1,4 @@
-import {mkdir, readdir, stat} from 'node:fs/promises';
+import {mkdir, readdir, rm, stat} from 'node:fs/promises';
 import path from 'node:path';
 import {IlrError} from '../errors.js';
 import {pythonCandidates} from './libtorch.js';
@@ -51,6 +51,7 @@ const fixedTagOptions = [
 export async function pipDownload(pip: Pip, options: DownloadOptions): Promise<ProcessResult> {
   const {folder, requirement, withDependencies = false, fixedTag, report} = options;
   const temporary = path.join(folder, 'tmp');
+  await rm(temporary, {recursive: true, force: true}); // of an interrupted run
   await mkdir(temporary, {recursive: true});
   const args = [
     ...['-I', '-u', '-m', 'pip', 'download', '--no-cache-dir', '--only-binary=:all:', '--progress-bar=off'],

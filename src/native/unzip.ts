@@ -149,7 +149,11 @@ async function readAt(handle: FileHandle, position: number, length: number): Pro
 }
 
 function damaged(file: string, reason: string, cause?: unknown): IlrError {
-  return new IlrError('ILR_IO', `${path.basename(file)} cannot be unpacked: ${reason}. Delete it and try again.`, {
-    cause,
-  });
+  return new IlrError(
+    'ILR_IO',
+    `${path.basename(file)} cannot be unpacked: ${reason}. It must be got anew: run \`npx ilr-native setup\` again.`,
+    {
+      cause,
+    },
+  );
 }
