@@ -2,6 +2,7 @@ import {readFile} from 'node:fs/promises';
 import {availableParallelism} from 'node:os';
 import path from 'node:path';
 import type {RunConfig} from '../config.js';
+import {IlrError} from '../errors.js';
 import {NativePolicy} from '../native/native-policy.js';
 import {NativeRuntime} from '../native/runtime.js';
 import {profileOf, readProfile, readSideFiles} from '../record/agent-folder.js';
@@ -124,7 +125,11 @@ async function loadModel(
   },
 ): Promise<{policy: NativePolicy; text: AgentText}> {
   const {optimizer, trainable, chat, template} = options;
-  const policy = await NativePolicy.load(model, {runtime, optimizer, trainable});
+  const policy = await NativePolicy.load(model, {runtime, optimizer, trainable}).catch((error: unknown) => {
+    // The core may name a tensor or a key alone; with several agents that is not enough.
+    if (!IlrError.is(error) || error.message.includes(model)) throw error;
+    throw new IlrError(error.code, `${model}: ${error.message}`, {cause: error});
+  });
   const {vocabSize, eosIds} = policy.info();
   return {policy, text: await loadAgentText(tokenizer, {chat, template, vocabSize, eosIds})};
 }

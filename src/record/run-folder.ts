@@ -1,4 +1,5 @@
-import {mkdir, readdir, readFile, rename, rm} from 'node:fs/promises';
+import {existsSync} from 'node:fs';
+import {mkdir, readdir, readFile, rename, rm, rmdir} from 'node:fs/promises';
 import path from 'node:path';
 import {stringify} from 'yaml';
 import {IlrError} from '../errors.js';
@@ -178,10 +179,19 @@ export class RunFolder implements Recorder {
     return folder;
   }
 
+  /** Ends the record. A run that failed before it measured anything leaves no folder, so that it can simply be started again. */
   async close(): Promise<void> {
     await this.metrics.close();
     await this.transcript.close();
     await this.lock.release();
+    if (!this.isEmpty) return;
+    for (const name of ['config.yaml', this.metrics.name, this.transcript.name])
+      await rm(path.join(this.output, name), {force: true});
+    for (const folder of [path.join(this.output, 'checkpoints'), this.output]) await rmdir(folder).catch(() => {});
+  }
+
+  private get isEmpty(): boolean {
+    return this.metrics.bytes + this.transcript.bytes === 0 && !existsSync(path.join(this.output, 'difficulty.json'));
   }
 
   private async writeAgent(agents: readonly Agent[], index: number, folder: string, optimizer: boolean): Promise<void> {

@@ -77,17 +77,17 @@ const random = new Random({seed: 10, purpose: 'order'});
 const between = (low: number, high: number) => low + random.below(high - low + 1);
 const moments: Moment[] = [
   {step: 0, phase: 'difficulty', done: between(1, 40), delayMs: 0},
-  {step: between(1, 6), phase: 'sharing', done: between(0, 15), delayMs: 0},
-  {step: between(1, 6), phase: 'analysis', done: between(0, 3), delayMs: 0},
-  {step: between(1, 6), phase: 'fusion', done: between(0, 15), delayMs: 0},
+  {step: between(3, 6), phase: 'sharing', done: between(0, 15), delayMs: 0},
+  {step: between(3, 6), phase: 'analysis', done: between(0, 3), delayMs: 0},
+  {step: between(3, 6), phase: 'fusion', done: between(0, 15), delayMs: 0},
   ...Array.from({length: 3}, () => ({
-    step: between(1, 6),
+    step: between(3, 6),
     phase: 'update' as const,
     done: between(0, 1),
     delayMs: between(1, 3),
   })),
   ...Array.from({length: 3}, () => ({
-    step: 2 * between(1, 3),
+    step: 2 * between(2, 3),
     phase: 'save' as const,
     done: 0,
     delayMs: 0,

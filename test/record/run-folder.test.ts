@@ -1,3 +1,4 @@
+import {existsSync} from 'node:fs';
 import {mkdir, mkdtemp, readdir, readFile, truncate, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
@@ -188,6 +189,7 @@ test('an output folder that another living process trains in is refused, a dead 
   await t.throwsAsync(open(t, output, true), {message: new RegExp(`process ${process.ppid} is training in`)});
   await writeFile(path.join(output, 'run.lock'), `${process.ppid} 1`);
   const folder = await RunFolder.open({found: await findRun(output, true), identity: identity(), sideFiles: []});
+  await folder.step({step: 0});
   await folder.close();
   t.false((await readdir(output)).includes('run.lock'));
 });
@@ -222,4 +224,17 @@ test('metrics are read back, without a line that is half written, and compared w
   const metrics = await readMetrics(file);
   t.is(metrics.length, 1);
   t.deepEqual(metrics.map(withoutClock), [{step: 1, loss: 2}]);
+});
+
+test('a run that fails before it measured anything leaves no folder', async (t) => {
+  const output = path.join(await temporary(), 'out');
+  const options = {found: await findRun(output, false), identity: identity(), sideFiles: []};
+  const first = await RunFolder.open(options);
+  await first.close();
+  t.false(existsSync(output));
+  await mkdir(output);
+  await writeFile(path.join(output, 'notes.txt'), 'mine');
+  const second = await RunFolder.open(options);
+  await second.close();
+  t.deepEqual(await readdir(output), ['notes.txt']);
 });
