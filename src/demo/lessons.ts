@@ -64,10 +64,7 @@ export function dialogueLesson(
 export function rankingLesson({agent, prompts, tokenizer, random}: Classroom): Lesson {
   const questions = Array.from({length: rankedQuestions}, () => questionOf(drawTrainingSum(random)));
   const order = [...questions.keys()].sort((a, b) => (questions[a]?.level ?? 0) - (questions[b]?.level ?? 0));
-  return chat(tokenizer, [
-    ...rankPrompt(agent, prompts, questions),
-    said(tokenizer, order.map(letterOf).join(' ')),
-  ]);
+  return chat(tokenizer, [...rankPrompt(agent, prompts, questions), said(tokenizer, order.map(letterOf).join(' '))]);
 }
 
 /** `49-6=43-7=36\boxed{36}` */

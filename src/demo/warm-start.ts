@@ -1,6 +1,6 @@
 import type {Policy, TrainingBatch, UpdateOptions} from '../policy.js';
-import type {Random} from '../random.js';
 import {ragged} from '../ragged.js';
+import type {Random} from '../random.js';
 import type {Strategy} from '../types.js';
 import {type Classroom, dialogueLesson, type Lesson, type Partner, rankingLesson, soloLesson} from './lessons.js';
 

@@ -1,0 +1,107 @@
+import path from 'node:path';
+import type {Command} from 'commander';
+import type {RunConfig} from '../config.js';
+import {type DemoStage, runDemo} from '../demo/run-demo.js';
+import {resultLines} from '../demo/table.js';
+import {WarmStartDisplay} from '../demo/warm-start-display.js';
+import {IlrError} from '../errors.js';
+import {interruptSignals} from './interrupt.js';
+import {count} from './options.js';
+import {duration, Progress} from './progress.js';
+
+interface DemoArguments {
+  readonly seed: number;
+  readonly output: string;
+  readonly compare?: boolean;
+  readonly keep?: boolean;
+}
+
+export function register(program: Command): void {
+  program
+    .command('demo')
+    .description('Two tiny agents, made from a seed, learn together on the CPU, in minutes.')
+    .option('--seed <n>', 'of weights, warm start and training', count, 0)
+    .option('--output <folder>', 'folder of questions, agents, metrics and dialogues', path.join('runs', 'demo'))
+    .option('--compare', 'also train each agent alone (GRPO) at equal generated tokens')
+    .option('--keep', 'take the warm-started agents of the last run with this seed, if there are some')
+    .action(demoCommand);
+}
+
+async function demoCommand({seed, output, compare, keep}: DemoArguments): Promise<void> {
+  const interrupt = interruptSignals();
+  const display = new DemoDisplay(seed);
+  try {
+    const result = await runDemo({
+      seed,
+      output,
+      compare,
+      keep,
+      signal: interrupt.first,
+      onStage: display.onStage,
+      onWarmStart: display.warmStart.onProgress,
+      onEvent: (event) => display.progress?.onEvent(event),
+    });
+    display.end();
+    const {warmStart, ilr, total} = result.seconds;
+    const lines = [
+      '',
+      ...resultLines(result),
+      '',
+      `Took ${duration(total * 1000)}: warm start ${duration(warmStart * 1000)}, ILR with its evaluations ${duration(ilr * 1000)}.`,
+      ...nextLines(result.output, result.before[0]?.agent ?? 'qwen', result.questionIds[0] as string),
+    ];
+    process.stdout.write(`${lines.join('\n')}\n`);
+  } catch (error) {
+    display.end();
+    if (!interrupt.first.aborted || !IlrError.is(error) || error.code !== 'ILR_ABORTED') throw error;
+    process.stdout.write('Stopped. Run the demo again to start over.\n');
+  } finally {
+    interrupt.dispose();
+  }
+}
+
+function nextLines(output: string, agent: string, question: string): string[] {
+  const trained = path.join(output, 'ilr', 'final', agent);
+  return [
+    `Files: ${output}/{data,start,ilr}; metrics in ${path.join(output, 'ilr', 'metrics.jsonl')}, dialogues in ${path.join(output, 'ilr', 'dialogues.jsonl')}`,
+    'Next:',
+    `  npx ilr-native sample ${path.join(output, 'start', agent)} '${question}'    before`,
+    `  npx ilr-native sample ${trained} '${question}'    after`,
+    `  npx ilr-native eval ${trained} --data ${path.join(output, 'data', 'test.jsonl')}`,
+  ];
+}
+
+/** Shows the stages of a demo one after the other. */
+class DemoDisplay {
+  readonly warmStart = new WarmStartDisplay(process.stdout);
+  progress: Progress | undefined;
+
+  constructor(private readonly seed: number) {}
+
+  readonly onStage = (stage: DemoStage, config: RunConfig): void => {
+    this.end();
+    const names = config.agents.map((agent) => agent.name);
+    const text: Readonly<Record<DemoStage, string | undefined>> = {
+      'warm-start': `Two agents (seed ${this.seed}): ${names.join(' and ')}. Supervised warm start: each learns sums with a habit of its own, and to talk.`,
+      'kept-start': 'Warm-started agents of the last run (--keep).',
+      dialogues: 'Measuring what the dialogue gives, and what is left of it without the peer …',
+      ilr: `ILR: ${config.steps} steps of ${config.questionsPerStep} questions: share, analyse, fuse, learn.`,
+      grpo: `GRPO: each agent alone from the same start, ${config.steps} steps at equal generated tokens.`,
+      done: undefined,
+    };
+    if (text[stage] !== undefined) process.stdout.write(`${text[stage]}\n`);
+    if (stage === 'ilr' || stage === 'grpo') {
+      this.progress = new Progress(process.stdout, {
+        agents: names,
+        steps: config.steps,
+        estimator: config.difficulty.estimator,
+      });
+    }
+  };
+
+  end(): void {
+    this.warmStart.finish();
+    this.progress?.finish();
+    this.progress = undefined;
+  }
+}

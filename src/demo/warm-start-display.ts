@@ -1,0 +1,51 @@
+import {duration} from '../cli/progress.js';
+import {type Output, Screen} from '../cli/terminal.js';
+import type {WarmStartProgress} from './warm-start.js';
+
+/** Shows the warm starts of both agents: a live line on a terminal, elsewhere a line per quarter. */
+export class WarmStartDisplay {
+  private readonly screen: Screen;
+  private readonly now: () => number;
+  private readonly latest = new Map<string, WarmStartProgress>();
+  private startedAt: number | undefined;
+  private quarters = 0;
+
+  constructor(output: Output, now: () => number = Date.now) {
+    this.screen = new Screen(output, now);
+    this.now = now;
+  }
+
+  readonly onProgress = (agent: string, progress: WarmStartProgress): void => {
+    this.startedAt ??= this.now();
+    this.latest.set(agent, progress);
+    const line = this.line(this.startedAt);
+    if (this.screen.isLive) this.screen.draw([line]);
+    const quarter = Math.floor(4 * this.share());
+    if (quarter === this.quarters) return;
+    this.quarters = quarter;
+    if (!this.screen.isLive || quarter === 4) this.screen.line(line);
+  };
+
+  finish(): void {
+    this.screen.clear();
+  }
+
+  private line(startedAt: number): string {
+    const milliseconds = this.now() - startedAt;
+    const share = this.share();
+    const tokens = this.sum(({tokens}) => tokens);
+    const losses = [...this.latest].map(([agent, {loss}]) => `${agent} loss ${loss.toFixed(3)}`);
+    const parts = [`warm start ${Math.floor(100 * share)} %`, ...losses];
+    if (milliseconds > 0) parts.push(`${Math.round((1000 * tokens) / milliseconds)} tokens/s`);
+    if (share < 1) parts.push(`${duration((milliseconds * (1 - share)) / share)} left`);
+    return parts.join('  ');
+  }
+
+  private share(): number {
+    return this.sum(({tokens}) => tokens) / this.sum(({total}) => total);
+  }
+
+  private sum(of: (progress: WarmStartProgress) => number): number {
+    return [...this.latest.values()].reduce((sum, progress) => sum + of(progress), 0);
+  }
+}
