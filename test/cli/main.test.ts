@@ -59,33 +59,3 @@ test('without dist/ the program says what to run', async (t) => {
   t.is(code, 1);
   t.regex(stderr, /Run `npm run build`/);
 });
-
-test('the published package holds what a set-up needs and nothing that npm would run', async (t) => {
-  const {stdout} = await new Promise<Ended>((resolve) => {
-    const args = ['pack', '--dry-run', '--json', '--ignore-scripts', '--offline'];
-    execFile('npm', args, {cwd: root}, (error, stdout, stderr) => resolve({code: error ? 1 : 0, stdout, stderr}));
-  });
-  const names: string[] = JSON.parse(stdout)[0].files.map((file: {path: string}) => file.path);
-  const needed = [
-    'bin/ilr-native.js',
-    'dist/src/cli/main.js',
-    'dist/src/index.js',
-    'dist/src/index.d.ts',
-    'CMakeLists.txt',
-    'native/core/types.h',
-    'native/addon/addon.cpp',
-    'native/loader/loader.c',
-    'recipes/tiny.yaml',
-    'README.md',
-    'LICENSE',
-  ];
-  t.deepEqual(
-    needed.filter((name) => !names.includes(name)),
-    [],
-  );
-  const unwanted = /^binding\.gyp$|^native\/(build|test)\/|\.map$|^dist\/test\/|^src\/|^node_modules\//;
-  t.deepEqual(
-    names.filter((name) => unwanted.test(name)),
-    [],
-  );
-});
