@@ -9,7 +9,7 @@ import {loadRewardFunction} from '../reward/reward.js';
 import {type Interval, meanInterval} from '../statistics.js';
 import type {Question, RewardFunction} from '../types.js';
 import {loadAgent} from './agents.js';
-import {interruptSignals} from './interrupt.js';
+import {interruptedExitCode, interruptSignals, isInterruption} from './interrupt.js';
 import {type FoundModel, findModels} from './models.js';
 import {collect, count, device, positive, temperature} from './options.js';
 import {Progress} from './progress.js';
@@ -84,8 +84,8 @@ async function evalCommand(folder: string, options: EvalArguments): Promise<void
     progress.finish();
     process.stdout.write(options.json ? `${JSON.stringify(reports, null, 2)}\n` : tableOf(reports));
   } catch (error) {
-    if (!interrupt.first.aborted || !IlrError.is(error) || error.code !== 'ILR_ABORTED') throw error;
-    progress.line('Stopped.');
+    if (!isInterruption(error, interrupt.first)) throw error;
+    process.exitCode = interruptedExitCode;
   } finally {
     progress.finish();
     interrupt.dispose();

@@ -1,3 +1,5 @@
+import {IlrError} from '../errors.js';
+
 export interface InterruptSignals {
   /** Aborted by the first Ctrl-C (or SIGTERM). */
   readonly first: AbortSignal;
@@ -11,8 +13,7 @@ export function interruptSignals(): InterruptSignals {
   const controllers = [new AbortController(), new AbortController()];
   const onSignal = () => {
     const next = controllers.find((controller) => !controller.signal.aborted);
-    if (next === undefined) process.exit(130);
-    process.exitCode = 130;
+    if (next === undefined) process.exit(interruptedExitCode);
     next.abort();
   };
   process.on('SIGINT', onSignal);
@@ -23,4 +24,12 @@ export function interruptSignals(): InterruptSignals {
     process.off('SIGTERM', onSignal);
   };
   return {first, second, dispose};
+}
+
+/** What a shell expects of a command that Ctrl-C ended. */
+export const interruptedExitCode = 130;
+
+/** True for the error by which work ends that `signal` aborted. */
+export function isInterruption(error: unknown, signal: AbortSignal): boolean {
+  return signal.aborted && IlrError.is(error) && error.code === 'ILR_ABORTED';
 }

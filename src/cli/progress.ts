@@ -152,10 +152,10 @@ function agentFigures(metrics: StepMetrics, agent: string): string {
     const accuracy = metrics[`${agent}/accuracy/${stage}`];
     const reward = metrics[`${agent}/reward/${stage}`];
     if (accuracy === undefined || reward === undefined) continue;
-    parts.push(`${stage} ${percent(accuracy)} (reward ${reward.toFixed(2)})`);
+    parts.push(`${stage} ${whole(accuracy)} (reward ${reward.toFixed(2)})`);
   }
   const cooperative = metrics[`${agent}/strategy/cooperative`];
-  if (cooperative !== undefined) parts.push(`cooperative ${percent(cooperative)}`);
+  if (cooperative !== undefined) parts.push(`cooperative ${whole(cooperative)}`);
   return parts.join(' ');
 }
 
@@ -181,6 +181,8 @@ function totals({parts}: PhaseState): {done: number; total: number; tokens: numb
 
 const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
+/** For the lines of a step, which are to fit a terminal. */
+const whole = (share: number): string => `${Math.round(100 * share)} %`;
 
 /** `1h 05m`, `4m 10s`, `12s`. */
 export function duration(milliseconds: number): string {

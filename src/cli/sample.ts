@@ -5,7 +5,7 @@ import {streamOf} from '../random.js';
 import {StreamDecoder} from '../text/stream-decoder.js';
 import type {Agent} from '../types.js';
 import {loadAgent} from './agents.js';
-import {interruptSignals} from './interrupt.js';
+import {interruptedExitCode, interruptSignals, isInterruption} from './interrupt.js';
 import {findModels} from './models.js';
 import {count, device, positive, temperature} from './options.js';
 import {printable} from './terminal.js';
@@ -90,6 +90,10 @@ export function register(program: Command): void {
         });
         process.stdout.write('\n');
         process.stderr.write(`${tokens} tokens, ${(tokens / seconds).toFixed(1)} tokens/s, ${reasons[finishReason]}\n`);
+      } catch (error) {
+        if (!isInterruption(error, interrupt.first)) throw error;
+        process.stdout.write('\n');
+        process.exitCode = interruptedExitCode;
       } finally {
         interrupt.dispose();
         await agent.close();

@@ -47,7 +47,7 @@ export class Screen {
   draw(lines: readonly string[]): void {
     if (!this.isLive || this.now() - this.drawnAt < 100) return;
     this.clear();
-    const width = (this.output.columns ?? 80) - 1;
+    const width = (this.output.columns || 80) - 1;
     this.output.write(lines.map((line) => `${[...line].slice(0, width).join('')}\n`).join(''));
     this.shown = lines.length;
     this.drawnAt = this.now();

@@ -1,7 +1,9 @@
+import {existsSync} from 'node:fs';
+import path from 'node:path';
 import type {Command} from 'commander';
 import {readConfigFile} from '../config-file.js';
 import {IlrError} from '../errors.js';
-import {interruptSignals} from './interrupt.js';
+import {interruptedExitCode, interruptSignals, isInterruption} from './interrupt.js';
 import {collect, device} from './options.js';
 import {Progress} from './progress.js';
 import {runTraining} from './run.js';
@@ -44,15 +46,25 @@ async function trainCommand(file: string, options: TrainArguments): Promise<void
       signal: interrupt.second,
       onEvent: progress.onEvent,
     });
-    if (result.stopped) progress.line(`Stopped after step ${result.state.step}, which is saved. ${goOn}`);
-    else progress.line(`Done. The trained agents are in ${result.final}; metrics and dialogues in ${config.output}.`);
+    if (result.stopped) {
+      process.exitCode = interruptedExitCode;
+      progress.line(`Stopped after step ${result.state.step}, which is saved. ${goOn}`);
+    } else progress.line(`Done. The trained agents are in ${result.final}; metrics and dialogues in ${config.output}.`);
   } catch (error) {
-    if (!interrupt.second.aborted || !IlrError.is(error) || error.code !== 'ILR_ABORTED') throw error;
+    if (!isInterruption(error, interrupt.second)) throw withNextStep(error, config.output, goOn);
+    process.exitCode = interruptedExitCode;
     progress.line(`Stopped at once: the step under way is lost. ${goOn}`);
   } finally {
     progress.finish();
     interrupt.dispose();
   }
+}
+
+/** What failed for want of space or memory can go on when there is some. */
+function withNextStep(error: unknown, output: string, goOn: string): unknown {
+  const isForWant = IlrError.is(error) && ['ILR_IO', 'ILR_OUT_OF_MEMORY'].includes(error.code);
+  if (!isForWant || !existsSync(path.join(output, 'config.yaml'))) return error;
+  return new IlrError(error.code, `${error.message}\n${goOn}`, {cause: error});
 }
 
 function overridesOf({set, device, output}: TrainArguments): string[] {

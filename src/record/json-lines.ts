@@ -2,7 +2,7 @@ import {type FileHandle, open, stat, truncate} from 'node:fs/promises';
 import path from 'node:path';
 import {withIo} from './files.js';
 
-/** A file of JSON lines that is only ever appended to, one line in one write. */
+/** A file of JSON lines that is only ever appended to. */
 export class JsonLines {
   readonly file: string;
   private readonly handle: FileHandle;
@@ -34,11 +34,13 @@ export class JsonLines {
     return this.length;
   }
 
+  /** One write a line, so that the event loop breathes between long ones. */
   async append(values: readonly unknown[]): Promise<void> {
-    if (values.length === 0) return;
-    const text = Buffer.from(values.map((value) => `${JSON.stringify(value)}\n`).join(''));
-    await withIo('writing', this.file, () => this.handle.appendFile(text));
-    this.length += text.length;
+    for (const value of values) {
+      const text = Buffer.from(`${JSON.stringify(value)}\n`);
+      await withIo('writing', this.file, () => this.handle.appendFile(text));
+      this.length += text.length;
+    }
   }
 
   async sync(): Promise<void> {

@@ -44,7 +44,7 @@ test('without a terminal there is one line per step and one per phase before tra
   at(6000, {type: 'step', metrics});
   t.is(
     take(),
-    'step 3/10 | ann solo 50.0 % (reward 0.55) fusion 75.0 % (reward 0.78) cooperative 40.0 % | bob solo 25.0 % (reward 0.30) | 1235 tokens/s | 14s left\n',
+    'step 3/10 | ann solo 50 % (reward 0.55) fusion 75 % (reward 0.78) cooperative 40 % | bob solo 25 % (reward 0.30) | 1235 tokens/s | 14s left\n',
   );
 });
 
@@ -68,8 +68,8 @@ test('on a terminal step, phase, speed, time left and the agents’ last figures
   at(4000, phase(3, 'fusion', 'ann', 2, 0));
   t.deepEqual(take().split('\n'), [
     '\u001b[3A\u001b[0Jstep 3/10  fusion 2/10  32s left',
-    '  ann solo 50.0 % (reward 0.55) fusion 75.0 % (reward 0.78) cooperative 40.0 %',
-    '  bob solo 25.0 % (reward 0.30)',
+    '  ann solo 50 % (reward 0.55) fusion 75 % (reward 0.78) cooperative 40 %',
+    '  bob solo 25 % (reward 0.30)',
     '',
   ]);
   progress.finish();

@@ -1,7 +1,8 @@
-import {spawn} from 'node:child_process';
+import {type ChildProcessByStdio, type ChildProcessWithoutNullStreams, spawn} from 'node:child_process';
 import {appendFile, cp, mkdtemp, readdir, readFile, rm, truncate, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
+import type {Readable} from 'node:stream';
 import test from 'ava';
 import {packageRoot} from '../../src/native/paths.js';
 import {latestCheckpoint} from '../../src/record/checkpoint.js';
@@ -26,7 +27,7 @@ function ilr(
   args: readonly string[],
   {
     cwd = base,
-    onOutput = () => {},
+    onOutput,
     shell,
   }: {
     cwd?: string;
@@ -39,14 +40,20 @@ function ilr(
       ? [process.execPath, cli, ...args]
       : ['sh', '-c', `${shell}; exec "$0" "$@"`, process.execPath, cli, ...args];
   const [file, ...rest] = command as [string, ...string[]];
-  const child = spawn(file, rest, {cwd, stdio: ['ignore', 'pipe', 'pipe']});
+  return ended(spawn(file, rest, {cwd, stdio: ['ignore', 'pipe', 'pipe']}), onOutput);
+}
+
+function ended(
+  child: ChildProcessByStdio<null, Readable, Readable> | ChildProcessWithoutNullStreams,
+  onOutput: (text: string, interrupt: () => void) => void = () => {},
+): Promise<Ended> {
   let output = '';
   let errors = '';
-  child.stdout.setEncoding('utf8').on('data', (text) => {
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
     output += text;
     onOutput(output, () => child.kill('SIGINT'));
   });
-  child.stderr.setEncoding('utf8').on('data', (text) => {
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
     errors += text;
   });
   return new Promise((resolve) => child.on('close', (code) => resolve({code, output, errors})));
@@ -183,6 +190,7 @@ test('a file that cannot be written at save is ILR_IO; the checkpoint before sta
   t.is(failed.code, 1, failed.output);
   t.regex(failed.errors, /^error: .*(too large|larger than is allowed|space)/);
   t.notRegex(failed.errors, /unexpected/);
+  t.regex(failed.errors, /To go on: ilr-native train config\.yaml .*--resume/);
   const {checkpoint, damaged} = await latestCheckpoint(path.join(folder, 'out', 'checkpoints'));
   t.is(checkpoint?.manifest.step, 1);
   t.deepEqual(damaged, []);
@@ -268,4 +276,12 @@ test('eval measures a model, and each agent of a run, with intervals', async (t)
   const broken = await ilr(['eval', 'agents/ann', '--data', 'reward.mjs'], {cwd: folder});
   t.is(broken.code, 1);
   t.regex(broken.errors, /reward\.mjs:1: expected/);
+});
+
+test('the example of embedding trains for ten steps and lets the trained agent answer', async (t) => {
+  const example = path.join(packageRoot(), 'examples', 'embed.mjs');
+  const {code, output, errors} = await ended(spawn(process.execPath, [example, path.join(base, 'config.yaml')]));
+  t.is(code, 0, errors);
+  t.regex(output, /^step 10: ann \d\.\d\d, bob \d\.\d\d\nann answers 10\+0=\?\n[\s\S]+\n$/m);
+  t.true((await readFile(example, 'utf8')).split('\n').length <= 40);
 });
