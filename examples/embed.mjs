@@ -1,5 +1,5 @@
 // Trains two agents for ten steps inside a Node program, then asks one of them.
-//   node examples/embed.mjs <config.yaml>, such as the config.yaml in the output folder of `npm run demo`
+//   node examples/embed.mjs recipes/tiny.yaml    (after `npm run demo`; or your own configuration)
 import {loadAgent, readConfigFile, readQuestions, sampleText, train} from 'ilr-native';
 
 const file = process.argv[2] ?? 'recipes/tiny.yaml';
