@@ -101,7 +101,7 @@ export function parseBuildLine(line: string) {
     ? [Number(ninja[1]), Number(ninja[2]), ninja[3]]
     : [Number(make?.[1]), 100, make?.[2]];
   if (text === undefined || !/^(Building|Linking) /.test(text)) return undefined;
-  const source = /([\w-]+\.(?:c|cpp|node|a|hxx))(?:\.o|\.gch)?$/.exec(text)?.[1] ?? text;
+  const file = path.basename(text.split(' ').at(-1) ?? '').replace(/\.(o|gch)$/, '');
   const verb = text.startsWith('Linking') ? 'linking' : 'compiling';
-  return {message: `${verb} ${source}`, done, total, unit: 'files' as const};
+  return {message: `${verb} ${file}`, done, total, unit: 'files' as const};
 }

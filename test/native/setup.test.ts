@@ -166,6 +166,8 @@ test('a line of ninja or make tells how far the build is', (t) => {
   t.deepEqual(parseBuildLine(`[3/14] ${object}`), {message: 'compiling score.cpp', done: 3, total: 14, unit: 'files'});
   t.like(parseBuildLine(`[ 21%] ${object}`), {message: 'compiling score.cpp', done: 21, total: 100});
   t.like(parseBuildLine('[14/14] Linking CXX shared module ilr.node'), {message: 'linking ilr.node', done: 14});
+  t.like(parseBuildLine('[9/14] Linking CXX executable ilr_core_test'), {message: 'linking ilr_core_test'});
+  t.like(parseBuildLine('[1/14] Building CXX object a/cmake_pch.hxx.gch'), {message: 'compiling cmake_pch.hxx'});
   t.is(parseBuildLine('-- Configuring done'), undefined);
   t.is(parseBuildLine('[0/2] Re-checking globbed directories...'), undefined);
 });
