@@ -6,6 +6,8 @@ export const specials = {user: '<|user|>', assistant: '<|assistant|>', end: '<|e
 
 export const pieces: readonly string[] = [
   ...'0123456789+-=',
+  // A whole operation is one word: a result then hangs on two tokens, its value's last digit and the operation.
+  ...[...'23456789'].flatMap((operand) => [`+${operand}`, `-${operand}`]),
   '\\boxed{',
   '}',
   'Peer: ',

@@ -6,11 +6,11 @@ import {type Classroom, dialogueLesson, type Lesson, type Partner, rankingLesson
 
 /** Found with a prototype; docs/log.md has the figures. */
 export const warmStart = {
-  tokens: 1_600_000,
+  tokens: 1_300_000,
   /** Until then solo answers only: sums come before talking about them. */
-  soloTokens: 300_000,
-  tokensPerStep: 800,
-  learningRate: 3e-3,
+  soloTokens: 250_000,
+  tokensPerStep: 500,
+  learningRate: 1.5e-3,
   warmupSteps: 20,
   /** Share of the tokens after which the learning rate falls linearly, to a twentieth at the end. */
   decayFrom: 0.6,
