@@ -1,6 +1,7 @@
 import {execFileSync} from 'node:child_process';
-import {readFileSync, writeFileSync} from 'node:fs';
+import {mkdirSync, readFileSync, writeFileSync} from 'node:fs';
 import {cpus, totalmem} from 'node:os';
+import path from 'node:path';
 
 /** Prints a result with the machine, commit and command that it comes from; `--out file` writes it too. */
 export function report(script, values) {
@@ -22,7 +23,9 @@ export function report(script, values) {
   };
   const text = `${JSON.stringify(result, undefined, 2)}\n`;
   process.stdout.write(text);
-  if (out >= 0) writeFileSync(args[out + 1], text);
+  if (out < 0) return;
+  mkdirSync(path.dirname(args[out + 1]), {recursive: true});
+  writeFileSync(args[out + 1], text);
 }
 
 function git(...args) {
