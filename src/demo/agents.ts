@@ -56,8 +56,7 @@ function modelConfig({modelType, layers, keyValueHeads}: TinyAgentPlan, tokenize
     num_key_value_heads: keyValueHeads,
     max_position_embeddings: 256,
     rms_norm_eps: 1e-6,
-    // Contexts are short: angles that turn fast tell neighbouring places apart, and sums are learned in a third of the tokens.
-    rope_theta: 20,
+    rope_theta: 10_000,
     hidden_act: 'silu',
     initializer_range: 0.05,
     tie_word_embeddings: true,

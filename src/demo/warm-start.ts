@@ -6,18 +6,18 @@ import {type Classroom, dialogueLesson, type Lesson, type Partner, rankingLesson
 
 /** Found with a prototype; docs/log.md has the figures. */
 export const warmStart = {
-  tokens: 1_300_000,
+  tokens: 2_000_000,
   /** Until then solo answers only: sums come before talking about them. */
   soloTokens: 250_000,
   tokensPerStep: 500,
-  learningRate: 1.5e-3,
+  learningRate: 2e-3,
   warmupSteps: 20,
   /** Share of the tokens after which the learning rate falls linearly, to a twentieth at the end. */
-  decayFrom: 0.6,
-  solo: 0.15,
-  ranking: 0.15,
+  decayFrom: 0.65,
+  solo: 0.12,
+  ranking: 0.13,
   /** Of the dialogues. */
-  partners: {peer: 0.5, copy: 0.2},
+  partners: {peer: 0.45, copy: 0.35},
 } as const;
 
 export interface WarmStartProgress {
