@@ -44,8 +44,9 @@ export async function sample(agent: Agent, asks: readonly Ask[], options: Sample
   options.onProgress?.(done, completions.length, tokens);
   for await (const completion of generation) {
     completions[completion.index] = completion;
+    done++;
     tokens += completion.ids.length;
-    options.onProgress?.(++done, completions.length, tokens);
+    options.onProgress?.(done, completions.length, tokens);
   }
   if (done !== completions.length) {
     throw new IlrError(
