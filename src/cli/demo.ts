@@ -5,9 +5,12 @@ import {type DemoStage, runDemo} from '../demo/run-demo.js';
 import {resultLines} from '../demo/table.js';
 import {WarmStartDisplay} from '../demo/warm-start-display.js';
 import {IlrError} from '../errors.js';
+import {setUp} from '../native/setup.js';
 import {interruptSignals} from './interrupt.js';
 import {count} from './options.js';
 import {duration, Progress} from './progress.js';
+import {createSetupReport} from './setup-progress.js';
+import {Screen} from './terminal.js';
 
 interface DemoArguments {
   readonly seed: number;
@@ -28,6 +31,7 @@ export function register(program: Command): void {
 }
 
 async function demoCommand({seed, output, compare, keep}: DemoArguments): Promise<void> {
+  await makeReady();
   const interrupt = interruptSignals();
   const display = new DemoDisplay(seed);
   try {
@@ -58,6 +62,13 @@ async function demoCommand({seed, output, compare, keep}: DemoArguments): Promis
   } finally {
     interrupt.dispose();
   }
+}
+
+/** LibTorch and the addon, where they are not there yet. */
+async function makeReady(): Promise<void> {
+  const screen = new Screen(process.stdout);
+  await setUp({report: createSetupReport(screen)});
+  screen.clear();
 }
 
 function nextLines(output: string, agent: string, question: string): string[] {

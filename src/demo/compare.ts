@@ -5,9 +5,12 @@ import type {DemoResult} from './run-demo.js';
 /** ILR against GRPO from one start, at equal generated tokens: accuracies, and differences (ILR − GRPO) in pairs of answers to one question. */
 export interface Comparison {
   readonly agents: readonly AgentComparison[];
-  /** Both agents, greedy, by question. */
-  readonly mean: Interval;
+  /** Both agents together, by question. */
+  readonly mean: Readonly<Record<Answers, Interval>>;
 }
+
+/** How answers are drawn: the most likely one, or samples at temperature 1. */
+export type Answers = 'greedy' | 'sampled';
 
 export interface AgentComparison {
   readonly agent: string;
@@ -28,7 +31,7 @@ export function compare({before, after, grpo, generatedTokens, seed}: DemoResult
   if (grpo === undefined) return undefined;
   const agents = after.map((ilr, i): AgentComparison => {
     const alone = grpo.after[i] as SoloEvaluation;
-    const measure = (kind: 'greedy' | 'sampled'): Measured => ({
+    const measure = (kind: Answers): Measured => ({
       before: mean((before[i] as SoloEvaluation)[kind]),
       ilr: mean(ilr[kind]),
       grpo: mean(alone[kind]),
@@ -41,13 +44,18 @@ export function compare({before, after, grpo, generatedTokens, seed}: DemoResult
       generatedTokens: {ilr: generatedTokens[i] as number, grpo: grpo.generatedTokens[i] as number},
     };
   });
-  return {agents, mean: meanInterval(meanDifferences(after, grpo.after), {seed})};
+  const meanOf = (kind: Answers) => meanInterval(meanDifferences(after, grpo.after, kind), {seed});
+  return {agents, mean: {greedy: meanOf('greedy'), sampled: meanOf('sampled')}};
 }
 
-/** [questions] greedy ILR − GRPO, the mean of the agents. */
-export function meanDifferences(ilr: readonly SoloEvaluation[], grpo: readonly SoloEvaluation[]): number[] {
-  const questions = ilr[0]?.greedy ?? [];
+/** [questions] ILR − GRPO, the mean of the agents. */
+export function meanDifferences(
+  ilr: readonly SoloEvaluation[],
+  grpo: readonly SoloEvaluation[],
+  kind: Answers,
+): number[] {
+  const questions = ilr[0]?.questionIds ?? [];
   return questions.map((_, q) =>
-    mean(ilr.map(({greedy}, i) => (greedy[q] as number) - (grpo[i]?.greedy[q] as number))),
+    mean(ilr.map((result, i) => (result[kind][q] as number) - (grpo[i]?.[kind][q] as number))),
   );
 }

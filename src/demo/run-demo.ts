@@ -22,6 +22,9 @@ export interface DemoOptions {
   readonly keep?: boolean;
   /** Train by GRPO too, from the same start and with as many generated tokens. */
   readonly compare?: boolean;
+  /** Of each agent's warm start, and changes to recipes/tiny.yaml (`steps=2`): for short runs that test the way, not the learning. */
+  readonly warmStartTokens?: number;
+  readonly overrides?: readonly string[];
   readonly signal?: AbortSignal;
   readonly onStage?: (stage: DemoStage, config: RunConfig) => void;
   readonly onWarmStart?: (agent: string, progress: WarmStartProgress) => void;
@@ -72,28 +75,29 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
   const now = options.now ?? (() => performance.now());
   const startedAt = now();
   const secondsSince = (time: number) => (now() - time) / 1000;
-  const config = await readRecipe(seed, output);
+  const config = await readRecipe(options);
   await clearOutput(output, options.keep ?? false);
   const questions = await writeQuestions(path.join(output, 'data'));
+  const tested = questions.test.slice(0, config.eval.questions);
 
   await warmStartAgents(config, options);
   const warmStart = secondsSince(startedAt);
   options.onStage?.('dialogues', config);
-  const dialoguesBefore = await effectsOf(config, questions.test, signal);
+  const dialoguesBefore = await effectsOf(config, tested, signal);
 
   const trainedAt = now();
   options.onStage?.('ilr', config);
   const ilr = await trainAgents(config, options);
   const trained = secondsSince(trainedAt);
   options.onStage?.('dialogues', config);
-  const dialoguesAfter = await effectsOf(withModels(config, ilr.final), questions.test, signal);
+  const dialoguesAfter = await effectsOf(withModels(config, ilr.final), tested, signal);
 
   const comparedAt = now();
   const grpo = options.compare ? await trainAlone(config, options, ilr.generatedTokens) : undefined;
   const result: DemoResult = {
     seed,
     output,
-    questionIds: questions.test.map(({id}) => id),
+    questionIds: tested.map(({id}) => id),
     before: ilr.before,
     after: ilr.after,
     dialoguesBefore,
@@ -115,9 +119,9 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
 }
 
 /** recipes/tiny.yaml with the folders of this run. */
-async function readRecipe(seed: number, output: string): Promise<RunConfig> {
+async function readRecipe({seed, output, overrides}: DemoOptions): Promise<RunConfig> {
   const file = path.join(packageRoot(), 'recipes', 'tiny.yaml');
-  const {config} = await readConfigFile(file);
+  const {config} = await readConfigFile(file, overrides);
   const data = (split: Split) => path.resolve(output, 'data', `${split}.jsonl`);
   return {
     ...config,
@@ -162,6 +166,7 @@ async function warmStartAgents(config: RunConfig, options: DemoOptions): Promise
     seed: options.seed,
     prompts: config.dialogue.prompts,
     folder: path.join(options.output, 'start'),
+    tokens: options.warmStartTokens,
     signal: options.signal,
     onProgress: options.onWarmStart,
   };

@@ -13,6 +13,8 @@ export interface StartOptions {
   readonly prompts: Prompts;
   /** Gets a Hugging Face folder per agent. */
   readonly folder: string;
+  /** Of the warm start of each agent; its usual length when left out. */
+  readonly tokens?: number;
   readonly signal?: AbortSignal;
   readonly onProgress?: (agent: string, progress: WarmStartProgress) => void;
 }
@@ -33,14 +35,12 @@ export async function hasStart(options: StartOptions): Promise<boolean> {
   return origin === originOf(options);
 }
 
-function originOf({names, seed, prompts}: StartOptions): string {
-  return `${JSON.stringify({seed, names, agents: tinyAgents, warmStart, prompts}, null, 2)}\n`;
+function originOf({names, seed, prompts, tokens}: StartOptions): string {
+  return `${JSON.stringify({seed, names, agents: tinyAgents, warmStart, tokens, prompts}, null, 2)}\n`;
 }
 
-async function makeAgent(
-  {names, seed, prompts, folder, signal, onProgress}: StartOptions,
-  index: number,
-): Promise<void> {
+async function makeAgent(options: StartOptions, index: number): Promise<void> {
+  const {names, seed, prompts, folder, tokens, signal, onProgress} = options;
   const name = names[index] as string;
   const plan = planOf(index);
   const own = path.join(folder, name);
@@ -57,6 +57,7 @@ async function makeAgent(
         tokenizer: agent.tokenizer,
         random: new Random({seed, purpose: 'warm-start', agent: index}),
       },
+      tokens,
       signal,
       onProgress: (progress) => onProgress?.(name, progress),
     });

@@ -79,7 +79,10 @@ function comparisonLines(result: DemoResult): string[] {
     '',
     'ILR against each agent alone (GRPO), from the same start',
     ...table(['agent', 'answers', 'before', 'ILR', 'GRPO', 'ILR − GRPO in points [95 %]'], rows),
-    `Both agents, greedy: ILR − GRPO = ${points(comparison.mean)} points: ${verdictOf(comparison.mean)}`,
+    ...(['greedy', 'sampled'] as const).map((kind) => {
+      const difference = comparison.mean[kind];
+      return `Both agents, ${kind}: ILR − GRPO = ${points(difference)} points: ${verdictOf(difference)}`;
+    }),
     `Generated tokens, ILR and GRPO: ${tokens.join('; ')}`,
   ];
 }

@@ -7,8 +7,8 @@ import {type Classroom, dialogueLesson, type Lesson, type Partner, rankingLesson
 /** Found with a prototype; docs/log.md has the figures. */
 export const warmStart = {
   tokens: 2_000_000,
-  /** Until then solo answers only: sums come before talking about them. */
-  soloTokens: 250_000,
+  /** Share of the tokens before which there are solo answers only: sums come before talking about them. */
+  talkFrom: 0.125,
   tokensPerStep: 500,
   learningRate: 2e-3,
   warmupSteps: 20,
@@ -29,25 +29,27 @@ export interface WarmStartProgress {
 
 export interface WarmStartOptions {
   readonly classroom: Classroom;
+  /** `warmStart.tokens` when left out. */
+  readonly tokens?: number;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: WarmStartProgress) => void;
 }
 
 /** Supervised learning from lessons: how to answer, with the learner's habit, to take part in a dialogue, and to rank questions. */
-export async function warmUp(policy: Policy, {classroom, signal, onProgress}: WarmStartOptions): Promise<void> {
+export async function warmUp(policy: Policy, options: WarmStartOptions): Promise<void> {
+  const {classroom, tokens: total = warmStart.tokens, signal, onProgress} = options;
   let loss = Number.NaN;
-  for (let tokens = 0; tokens < warmStart.tokens; ) {
-    const lessons = drawLessons(classroom, tokens);
-    const options = {...optimizerAt(tokens), signal};
-    const result = await policy.update(toBatch(lessons), options);
+  for (let tokens = 0; tokens < total; ) {
+    const lessons = drawLessons(classroom, tokens / total);
+    const result = await policy.update(toBatch(lessons), {...optimizerAt(tokens / total), signal});
     loss = Number.isNaN(loss) ? result.loss : 0.95 * loss + 0.05 * result.loss;
     tokens += countTokens(lessons);
-    onProgress?.({tokens: Math.min(tokens, warmStart.tokens), total: warmStart.tokens, loss});
+    onProgress?.({tokens: Math.min(tokens, total), total, loss});
   }
 }
 
-export function learningRateAt(tokens: number): number {
-  const done = tokens / warmStart.tokens;
+/** @param done - Share of the tokens behind. */
+export function learningRateAt(done: number): number {
   const {decayFrom, learningRate} = warmStart;
   return learningRate * (done < decayFrom ? 1 : Math.max(0.05, 1 - (0.95 * (done - decayFrom)) / (1 - decayFrom)));
 }
@@ -72,10 +74,10 @@ export function toBatch(lessons: readonly Lesson[]): TrainingBatch {
   };
 }
 
-function optimizerAt(tokens: number): UpdateOptions {
+function optimizerAt(done: number): UpdateOptions {
   return {
     loss: 'nll',
-    learningRate: learningRateAt(tokens),
+    learningRate: learningRateAt(done),
     warmupSteps: warmStart.warmupSteps,
     beta1: 0.9,
     beta2: 0.95,
@@ -83,16 +85,16 @@ function optimizerAt(tokens: number): UpdateOptions {
   };
 }
 
-function drawLessons(classroom: Classroom, tokens: number): Lesson[] {
+function drawLessons(classroom: Classroom, done: number): Lesson[] {
   const lessons: Lesson[] = [];
-  while (countTokens(lessons) < warmStart.tokensPerStep) lessons.push(drawLesson(classroom, tokens));
+  while (countTokens(lessons) < warmStart.tokensPerStep) lessons.push(drawLesson(classroom, done));
   return lessons;
 }
 
-function drawLesson(classroom: Classroom, tokens: number): Lesson {
+function drawLesson(classroom: Classroom, done: number): Lesson {
   const {random} = classroom;
   const kind = random.next();
-  if (tokens < warmStart.soloTokens || kind < warmStart.solo) return soloLesson(classroom);
+  if (done < warmStart.talkFrom || kind < warmStart.solo) return soloLesson(classroom);
   if (kind < warmStart.solo + warmStart.ranking) return rankingLesson(classroom);
   return dialogueLesson(classroom, drawPartner(random), drawStrategy(random));
 }

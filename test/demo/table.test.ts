@@ -71,11 +71,14 @@ test('the table shows solo beside fusion and the control, the modes and the rank
 
 test('the comparison is in pairs, both agents together, and says who is ahead only when it is', (t) => {
   const grpo = {after: [solo('qwen', 95, 75), solo('llama', 60, 55)], generatedTokens: [1001, 1099]};
-  t.deepEqual(meanDifferences(result.after, grpo.after).slice(88, 96), [0, 0, -0.5, -0.5, -0.5, -0.5, -0.5, 0]);
+  t.deepEqual(
+    meanDifferences(result.after, grpo.after, 'greedy').slice(88, 96),
+    [0, 0, -0.5, -0.5, -0.5, -0.5, -0.5, 0],
+  );
   const comparison = compare({...result, grpo});
-  t.true(Math.abs((comparison?.mean.mean ?? 0) + 0.075) < 1e-12);
+  t.true(Math.abs((comparison?.mean.greedy.mean ?? 0) + 0.075) < 1e-12);
   t.is(comparison?.agents[1]?.sampled.difference.mean, 0);
-  t.regex(resultLines({...result, grpo}).join('\n'), /GRPO is ahead here/);
+  t.regex(resultLines({...result, grpo}).join('\n'), /greedy: ILR − GRPO = −7\.5 .*GRPO is ahead here/);
   const equal = {...grpo, after: result.after};
   t.regex(resultLines({...result, grpo: equal}).join('\n'), /0\.0 \[0\.0, 0\.0\] points: no difference/);
   t.is(compare(result), undefined);
