@@ -1,6 +1,6 @@
 import {createReadStream} from 'node:fs';
+import {lastBoxed} from '../boxed.js';
 import {IlrError} from '../errors.js';
-import {lastBoxed} from '../reward/boxed.js';
 import type {Question} from '../types.js';
 
 /** Part of `RunConfig['data']`. */

@@ -1,5 +1,5 @@
+import {lastBoxed} from '../boxed.js';
 import type {RewardFunction, RewardInput} from '../types.js';
-import {lastBoxed} from './boxed.js';
 
 /** Correct when the last box holds the gold answer, blanks aside. Well-formed when there is a filled box and the answer ended by itself. */
 export const exactReward: RewardFunction = Object.assign(

@@ -1,5 +1,5 @@
+import {lastBoxed} from '../boxed.js';
 import type {Question, RewardFunction, RewardInput} from '../types.js';
-import {lastBoxed} from './boxed.js';
 
 /** A fraction in lowest terms is not needed: equality is cross-multiplication. `denominator` > 0. */
 export interface Rational {

@@ -1,6 +1,6 @@
 import test from 'ava';
+import {lastBoxed} from '../../src/boxed.js';
 import type {FinishReason} from '../../src/policy.js';
-import {lastBoxed} from '../../src/reward/boxed.js';
 import {exactReward} from '../../src/reward/exact.js';
 import {areEqual, numericReward, parseNumber, type Rational} from '../../src/reward/numeric.js';
 
