@@ -82,6 +82,107 @@ T* scratch(int which, int64_t size) {
   return b.data;
 }
 
+#if defined(__AVX512F__)
+constexpr int64_t kVectorBytes = 64, kTileRows = 12;
+#elif defined(__AVX2__)
+constexpr int64_t kVectorBytes = 32, kTileRows = 6;
+#else
+constexpr int64_t kVectorBytes = 16, kTileRows = 4;
+#endif
+
+// A tile of c is kTileRows rows of two vectors, held in registers while k runs.
+template <typename T>
+struct Tile {
+  typedef T Vector __attribute__((vector_size(kVectorBytes), aligned(alignof(T)), may_alias));
+  static constexpr int64_t lanes = kVectorBytes / static_cast<int64_t>(sizeof(T));
+  static constexpr int64_t columns = 2 * lanes;
+};
+constexpr int64_t kDepth = 256;  // of k at once: the packed columns stay in the first-level cache
+
+// Columns [j, j + columns) of b for one run of k, row after row, zeros beyond n.
+template <typename T>
+void pack_columns(const GemmArgs<T>& g, int64_t j, int64_t k_begin, int64_t depth, T* packed) {
+  constexpr int64_t columns = Tile<T>::columns;
+  const int64_t valid = g.n - j < columns ? g.n - j : columns;
+  const T* b = g.b + k_begin * g.b_row + j * g.b_column;
+  if (valid < columns) {
+    for (int64_t i = 0; i < depth * columns; ++i) packed[i] = 0;
+  }
+  if (g.b_column == 1) {
+    for (int64_t k = 0; k < depth; ++k) {
+      for (int64_t c = 0; c < valid; ++c) packed[k * columns + c] = b[k * g.b_row + c];
+    }
+  } else {
+    for (int64_t c = 0; c < valid; ++c) {
+      for (int64_t k = 0; k < depth; ++k) packed[k * columns + c] = b[k * g.b_row + c * g.b_column];
+    }
+  }
+}
+
+template <typename T, int kRows>
+void multiply_tile(const T* a, int64_t a_row, int64_t a_column, const T* packed, int64_t depth, T* c, int64_t c_row,
+                   int64_t valid, bool overwrite) {
+  using Vector = typename Tile<T>::Vector;
+  constexpr int64_t lanes = Tile<T>::lanes, columns = Tile<T>::columns;
+  Vector sum[kRows][2] = {};
+  for (int64_t k = 0; k < depth; ++k) {
+    const Vector low = *reinterpret_cast<const Vector*>(packed + k * columns);
+    const Vector high = *reinterpret_cast<const Vector*>(packed + k * columns + lanes);
+#pragma GCC unroll 12
+    for (int r = 0; r < kRows; ++r) {
+      const T x = a[r * a_row + k * a_column];
+      sum[r][0] += x * low;
+      sum[r][1] += x * high;
+    }
+  }
+#pragma GCC unroll 12
+  for (int r = 0; r < kRows; ++r) {
+    T* row = c + r * c_row;
+    if (valid == columns) {
+      for (int half = 0; half < 2; ++half) {
+        Vector* out = reinterpret_cast<Vector*>(row + half * lanes);
+        *out = overwrite ? sum[r][half] : *out + sum[r][half];
+      }
+    } else {
+      const T* values = reinterpret_cast<const T*>(sum[r]);
+      for (int64_t i = 0; i < valid; ++i) row[i] = overwrite ? values[i] : row[i] + values[i];
+    }
+  }
+}
+
+template <typename T, int kRows>
+void multiply_last_rows(int64_t rows, const T* a, int64_t a_row, int64_t a_column, const T* packed, int64_t depth, T* c,
+                        int64_t c_row, int64_t valid, bool overwrite) {
+  if (rows == kRows) return multiply_tile<T, kRows>(a, a_row, a_column, packed, depth, c, c_row, valid, overwrite);
+  if constexpr (kRows > 1) {
+    multiply_last_rows<T, kRows - 1>(rows, a, a_row, a_column, packed, depth, c, c_row, valid, overwrite);
+  }
+}
+
+template <typename T>
+void gemm(const GemmArgs<T>& g) {
+  constexpr int64_t columns = Tile<T>::columns;
+  T* packed = scratch<T>(0, kDepth * columns);
+  for (int64_t j = 0; j < g.n; j += columns) {
+    const int64_t valid = g.n - j < columns ? g.n - j : columns;
+    for (int64_t k = 0; k < g.k; k += kDepth) {
+      const int64_t depth = g.k - k < kDepth ? g.k - k : kDepth;
+      const bool overwrite = k == 0 && !g.accumulate;
+      pack_columns(g, j, k, depth, packed);
+      const T* a = g.a + k * g.a_column;
+      int64_t i = 0;
+      for (; i + kTileRows <= g.m; i += kTileRows) {
+        multiply_tile<T, kTileRows>(a + i * g.a_row, g.a_row, g.a_column, packed, depth, g.c + i * g.c_row + j, g.c_row,
+                                    valid, overwrite);
+      }
+      if (i < g.m) {
+        multiply_last_rows<T, kTileRows - 1>(g.m - i, a + i * g.a_row, g.a_row, g.a_column, packed, depth,
+                                             g.c + i * g.c_row + j, g.c_row, valid, overwrite);
+      }
+    }
+  }
+}
+
 template <typename T>
 void attend(const AttentionArgs<T>& a, const Segment& s, int64_t kv_head) {
   const int64_t group = a.heads / a.kv_heads;
@@ -184,11 +285,19 @@ void rms_norm_backward(const T* dy, const T* x, const T* w, const T* rstd, T* dx
   }
 }
 
+// 1 / (1 + exp(-x)) by way of exp(-|x|) <= 1: exp(-x) alone overflows below -88 in float32, and -ffast-math then makes a
+// NaN of 1 / infinity.
+template <typename T>
+T sigmoid(T x) {
+  const T e = std::exp(x < 0 ? x : -x);
+  return (x < 0 ? e : T{1}) / (1 + e);
+}
+
 template <typename T>
 void swiglu(const T* gate_up, T* y, int64_t rows, int64_t width) {
   for (int64_t r = 0; r < rows; ++r, gate_up += 2 * width, y += width) {
     const T* up = gate_up + width;
-    for (int64_t i = 0; i < width; ++i) y[i] = gate_up[i] / (1 + std::exp(-gate_up[i])) * up[i];
+    for (int64_t i = 0; i < width; ++i) y[i] = gate_up[i] * sigmoid(gate_up[i]) * up[i];
   }
 }
 
@@ -197,10 +306,9 @@ void swiglu_backward(const T* dy, const T* gate_up, T* dgate_up, int64_t rows, i
   for (int64_t r = 0; r < rows; ++r, gate_up += 2 * width, dgate_up += 2 * width, dy += width) {
     const T* up = gate_up + width;
     for (int64_t i = 0; i < width; ++i) {
-      const T gate = gate_up[i];
-      const T sigmoid = 1 / (1 + std::exp(-gate));
-      const T silu = gate * sigmoid;
-      dgate_up[i] = dy[i] * up[i] * (sigmoid + silu * (1 - sigmoid));
+      const T share = sigmoid(gate_up[i]);
+      const T silu = gate_up[i] * share;
+      dgate_up[i] = dy[i] * up[i] * (share + silu * (1 - share));
       dgate_up[width + i] = dy[i] * silu;
     }
   }
@@ -234,7 +342,7 @@ template <typename T>
 CpuKernels<T> kernels() {
 #define ILR_STRING(x) #x
 #define ILR_NAME(x) ILR_STRING(x)
-  return {&attend<T>,   &attend_backward<T>, &rotate<T>, &rms_norm<T>, &rms_norm_backward<T>, &swiglu<T>,
+  return {&gemm<T>, &attend<T>,   &attend_backward<T>, &rotate<T>, &rms_norm<T>, &rms_norm_backward<T>, &swiglu<T>,
           &swiglu_backward<T>, &sample<T>, ILR_NAME(ILR_CPU_CAPABILITY)};
 }
 template CpuKernels<float> kernels<float>();

@@ -41,8 +41,22 @@ struct AttentionGradArgs {
   int64_t dq_stride, dk_stride, dv_stride;
 };
 
+// c [M, N] = a [M, K] b [K, N], or c += a b. Any strides of a and b; rows of c are contiguous.
+template <typename T>
+struct GemmArgs {
+  const T* a;
+  const T* b;
+  T* c;
+  int64_t m, n, k;
+  int64_t a_row, a_column, b_row, b_column, c_row;
+  bool accumulate;
+};
+
 template <typename T>
 struct CpuKernels {
+  // Every element of c is summed over k in the same order whatever m and n are, so that a row's result does not depend on
+  // its neighbours.
+  void (*gemm)(const GemmArgs<T>&);
   // One segment, the query heads of one key-value head.
   void (*attend)(const AttentionArgs<T>&, const Segment&, int64_t kv_head);
   void (*attend_backward)(const AttentionGradArgs<T>&, const Segment&, int64_t kv_head);

@@ -3,7 +3,6 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/index_select.h>
-#include <ATen/ops/mm.h>
 #include <ATen/ops/tensor.h>
 
 #include <algorithm>
@@ -12,6 +11,7 @@
 #include <string_view>
 
 #include "error.h"
+#include "matmul.h"
 #include "random.h"
 #include "sampler.h"
 
@@ -191,7 +191,7 @@ class Generator {
 
   // Draws a token for each slot from its row of `hidden`, and gives back the slots that ended; how many did.
   int64_t append(const std::vector<int64_t>& slots, const std::vector<int64_t>& rows, const at::Tensor& hidden) {
-    const at::Tensor logits = at::mm(hidden, model_.output_weight_VC().t());
+    const at::Tensor logits = matrix_product(hidden, model_.output_weight_VC().t());
     std::vector<Draw> draws;
     for (size_t i = 0; i < slots.size(); ++i) {
       const Slot& slot = slots_[slots[i]];

@@ -2,16 +2,15 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/addmm.h>
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/mm.h>
 #include <ATen/ops/tensor.h>
 
 #include <algorithm>
 #include <set>
 
 #include "error.h"
+#include "matmul.h"
 #include "random.h"
 
 namespace ilr {
@@ -153,11 +152,9 @@ at::Tensor Model::run(const Packing& packing, Attend&& attend) const {
   for (size_t l = 0; l < layers_.size(); ++l) {
     const Layer& layer = layers_[l];
     const at::Tensor h = rms_norm(x, layer.input_norm_C, config_.rms_norm_eps);
-    const at::Tensor qkv = layer.qkv_bias_R.defined() ? at::addmm(layer.qkv_bias_R, h, layer.qkv_RC.t())
-                                                      : at::mm(h, layer.qkv_RC.t());
-    x = at::addmm(x, attend(qkv, l), layer.output_CA.t());
-    const at::Tensor gate_up = at::mm(rms_norm(x, layer.post_norm_C, config_.rms_norm_eps), layer.gate_up_FC.t());
-    x = at::addmm(x, swiglu(gate_up), layer.down_CF.t());
+    x = linear_layer(attend(linear_layer(h, layer.qkv_RC, layer.qkv_bias_R), l), layer.output_CA, {}, x);
+    const at::Tensor gate_up = linear_layer(rms_norm(x, layer.post_norm_C, config_.rms_norm_eps), layer.gate_up_FC);
+    x = linear_layer(swiglu(gate_up), layer.down_CF, {}, x);
   }
   return rms_norm(x, norm_C_, config_.rms_norm_eps);
 }

@@ -2,7 +2,6 @@
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/mm.h>
 #include <ATen/ops/index_select.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros_like.h>
@@ -11,6 +10,7 @@
 
 #include "error.h"
 #include "generate.h"
+#include "matmul.h"
 #include "memory.h"
 #include "policy_state.h"
 #include "score.h"
@@ -73,7 +73,7 @@ at::Tensor Policy::State::logits(const std::vector<int32_t>& ids) const {
   Packing packing;
   packing.append(ids.data(), static_cast<int64_t>(ids.size()));
   packing.close_family();
-  return at::mm(model.forward(packing), model.output_weight_VC().t());
+  return matrix_product(model.forward(packing), model.output_weight_VC().t());
 }
 
 std::map<std::string, at::Tensor> Policy::State::gradients(const TrainingBatch& batch, const UpdateOptions& o,

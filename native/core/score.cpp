@@ -2,13 +2,11 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/addmm.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/exp.h>
 #include <ATen/ops/gather.h>
 #include <ATen/ops/log_softmax.h>
-#include <ATen/ops/mm.h>
 #include <ATen/ops/mul.h>
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/sum.h>
@@ -16,6 +14,8 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
+
+#include "matmul.h"
 
 namespace ilr {
 namespace {
@@ -33,7 +33,7 @@ struct ScoreTokens : torch::autograd::Function<ScoreTokens> {
     at::Tensor logprobs = at::empty({rows}, hidden.options()), entropies = at::empty({rows}, hidden.options());
     for (int64_t begin = 0; begin < rows; begin += chunk) {
       const int64_t n = std::min(chunk, rows - begin);
-      at::Tensor logits = at::mm(hidden.narrow(0, begin, n), weight.t());
+      at::Tensor logits = matrix_product(hidden.narrow(0, begin, n), weight.t());
       if (temperature != 1) logits.mul_(1 / temperature);
       const at::Tensor logp = at::log_softmax(logits, -1);
       logprobs.narrow(0, begin, n).copy_(logp.gather(1, targets.narrow(0, begin, n).unsqueeze(1)).squeeze(1));
@@ -58,14 +58,14 @@ struct ScoreTokens : torch::autograd::Function<ScoreTokens> {
     for (int64_t begin = 0; begin < rows; begin += chunk) {
       const int64_t n = std::min(chunk, rows - begin);
       const at::Tensor h = hidden.narrow(0, begin, n), c = coefficient.narrow(0, begin, n);
-      at::Tensor logits = at::mm(h, weight.t());
+      at::Tensor logits = matrix_product(h, weight.t());
       if (temperature != 1) logits.mul_(1 / temperature);
       at::Tensor dlogits = at::softmax(logits, -1);
       dlogits.mul_(c.neg());
       dlogits.scatter_add_(1, targets.narrow(0, begin, n).unsqueeze(1), c);
       at::Tensor dh = dhidden.narrow(0, begin, n);
-      at::mm_out(dh, dlogits, weight);
-      dweight.addmm_(dlogits.t(), h);
+      matrix_product_into(dh, dlogits, weight);
+      matrix_product_into(dweight, dlogits.t(), h, true);
     }
     return {dhidden, dweight, at::Tensor(), at::Tensor()};
   }
