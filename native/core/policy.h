@@ -13,7 +13,7 @@
 namespace ilr {
 
 struct PolicyOptions {
-  std::string dtype = "float32";  // of weights and arithmetic: float32, bfloat16; float64 on the CPU, for checking
+  std::string dtype = "float32";  // of weights and arithmetic; float64 on the CPU, for checking
   bool trainable = true;          // false: no optimiser, update throws ILR_INVALID_ARGUMENT
 };
 

@@ -149,7 +149,7 @@ void accumulate_gradients(const Model& model, const TrainingBatch& b, const Upda
 
   const int64_t budget = o.micro_batch_tokens > 0
                              ? o.micro_batch_tokens
-                             : std::clamp<int64_t>(kActivationBytes / model.activation_bytes_per_token(), 512, 8192);
+                             : std::clamp<int64_t>(kActivationBytes / model.activation_bytes_per_token(), 512, 2048);
   const std::vector<MicroBatch> batches = cut(b, advantages, o, budget);
   Sums sums;
   for (const MicroBatch& micro : batches) {

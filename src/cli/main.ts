@@ -1,6 +1,7 @@
 import {Command, CommanderError} from 'commander';
 import {IlrError} from '../errors.js';
 import {packageRoot, packageVersion} from '../native/paths.js';
+import {printable} from './terminal.js';
 
 interface CommandModule {
   register(program: Command): void;
@@ -61,12 +62,12 @@ export async function createProgram(args: readonly string[]): Promise<Command> {
 function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode; // it has printed itself
   if (IlrError.is(error)) {
-    process.stderr.write(`error: ${error.message}\n`);
+    process.stderr.write(`error: ${printable(error.message)}\n`);
     if (process.env.ILR_DEBUG) process.stderr.write(`${error.code} ${error.stack}\n`);
     return 1;
   }
   const {message, stack} = error instanceof Error ? error : new Error(String(error));
-  process.stderr.write(`error: unexpected: ${message}\n`);
+  process.stderr.write(`error: unexpected: ${printable(message)}\n`);
   process.stderr.write(
     process.env.ILR_DEBUG ? `${stack}\n` : 'Run again with ILR_DEBUG=1 for the stack trace, and please report it.\n',
   );

@@ -18,8 +18,8 @@ import {NativeRuntime} from './runtime.js';
 export interface NativePolicyOptions {
   /** A private CPU runtime, disposed with the policy, when left out. */
   readonly runtime?: NativeRuntime;
-  /** Of weights and arithmetic: `float32` (default), `bfloat16`, or `float64` on the CPU, for checking. */
-  readonly dtype?: 'float32' | 'bfloat16' | 'float64';
+  /** Of weights and arithmetic: `float32` (default), or `float64` on the CPU, for checking. Files in bfloat16 and float16 are read into it. */
+  readonly dtype?: 'float32' | 'float64';
   /** Default true. False keeps no optimiser, and `update` is refused. */
   readonly trainable?: boolean;
 }

@@ -11,6 +11,9 @@ const require = createRequire(import.meta.url);
 
 /** Opens LibTorch, then the addon that is linked to it. Which LibTorch, and whether with its GPU half, is settled once for the process. */
 export function openAddon({file, loader, libtorch}: AddonFiles, cuda: boolean): unknown {
+  // Idle OpenMP threads spin for milliseconds by default; where other programs want the cores too, each small operation
+  // then waits for them. Read once, when LibTorch's OpenMP starts.
+  process.env.GOMP_SPINCOUNT ??= '1000';
   try {
     (require(loader) as Loader).open(path.join(libtorch, 'lib'), cuda);
     return require(file);
