@@ -1,7 +1,7 @@
 import path from 'node:path';
 import type {Command} from 'commander';
 import type {RunConfig} from '../config.js';
-import {type DemoStage, runDemo} from '../demo/run-demo.js';
+import {type DemoResult, type DemoStage, runDemo} from '../demo/run-demo.js';
 import {resultLines} from '../demo/table.js';
 import {WarmStartDisplay} from '../demo/warm-start-display.js';
 import {IlrError} from '../errors.js';
@@ -52,7 +52,7 @@ async function demoCommand({seed, output, compare, keep}: DemoArguments): Promis
       ...resultLines(result),
       '',
       `Took ${duration(total * 1000)}: warm start ${duration(warmStart * 1000)}, ILR with its evaluations ${duration(ilr * 1000)}.`,
-      ...nextLines(result.output, result.before[0]?.agent ?? 'qwen', result.questionIds[0] as string),
+      ...nextLines(result),
     ];
     process.stdout.write(`${lines.join('\n')}\n`);
   } catch (error) {
@@ -71,13 +71,21 @@ async function makeReady(): Promise<void> {
   screen.clear();
 }
 
-function nextLines(output: string, agent: string, question: string): string[] {
-  const trained = path.join(output, 'ilr', 'final', agent);
+/** Where the files are, and commands to go on with: a question that an agent has learned to answer, where there is one. */
+function nextLines({output, before, after, questionIds}: DemoResult): string[] {
+  const learned = before.map(({greedy}, i) => greedy.findIndex((score, q) => score === 0 && after[i]?.greedy[q] === 1));
+  const index = Math.max(
+    0,
+    learned.findIndex((q) => q >= 0),
+  );
+  const agent = before[index]?.agent as string;
+  const question = questionIds[Math.max(0, learned[index] as number)] as string;
+  const [start, trained] = [path.join(output, 'start', agent), path.join(output, 'ilr', 'final', agent)];
   return [
-    `Files: ${output}/{data,start,ilr}; metrics in ${path.join(output, 'ilr', 'metrics.jsonl')}, dialogues in ${path.join(output, 'ilr', 'dialogues.jsonl')}`,
+    `Files in ${output}: data, start (the agents before), ilr (metrics.jsonl, dialogues.jsonl, final: the agents after)`,
     'Next:',
-    `  npx ilr-native sample ${path.join(output, 'start', agent)} '${question}'    before`,
-    `  npx ilr-native sample ${trained} '${question}'    after`,
+    `  npx ilr-native sample ${start} '${question}' --temperature 0`,
+    `  npx ilr-native sample ${trained} '${question}' --temperature 0`,
     `  npx ilr-native eval ${trained} --data ${path.join(output, 'data', 'test.jsonl')}`,
   ];
 }

@@ -72,50 +72,54 @@ Two tiny agents, made from a seed, learn together: questions, warm start, ILR, a
 */
 export async function runDemo(options: DemoOptions): Promise<DemoResult> {
   const {seed, output, signal} = options;
-  const now = options.now ?? (() => performance.now());
-  const startedAt = now();
-  const secondsSince = (time: number) => (now() - time) / 1000;
+  const clock = startClock(options.now ?? (() => performance.now()));
   const config = await readRecipe(options);
   await clearOutput(output, options.keep ?? false);
   const questions = await writeQuestions(path.join(output, 'data'));
   const tested = questions.test.slice(0, config.eval.questions);
+  const measureEffects = (of: RunConfig) => {
+    options.onStage?.('dialogues', of);
+    return effectsOf(of, tested, signal);
+  };
 
-  await warmStartAgents(config, options);
-  const warmStart = secondsSince(startedAt);
-  options.onStage?.('dialogues', config);
-  const dialoguesBefore = await effectsOf(config, tested, signal);
+  const start = await clock.time(() => warmStartAgents(config, options));
+  const dialoguesBefore = await measureEffects(config);
+  const ilr = await clock.time(() => learnTogether(config, options));
+  const dialoguesAfter = await measureEffects(withModels(config, ilr.value.final));
+  const grpo = options.compare
+    ? await clock.time(() => learnAlone(config, options, ilr.value.generatedTokens))
+    : undefined;
 
-  const trainedAt = now();
-  options.onStage?.('ilr', config);
-  const ilr = await trainAgents(config, options);
-  const trained = secondsSince(trainedAt);
-  options.onStage?.('dialogues', config);
-  const dialoguesAfter = await effectsOf(withModels(config, ilr.final), tested, signal);
-
-  const comparedAt = now();
-  const grpo = options.compare ? await trainAlone(config, options, ilr.generatedTokens) : undefined;
+  const {before, after, cooperative, ranking, generatedTokens} = ilr.value;
   const result: DemoResult = {
     seed,
     output,
     questionIds: tested.map(({id}) => id),
-    before: ilr.before,
-    after: ilr.after,
+    before,
+    after,
     dialoguesBefore,
     dialoguesAfter,
-    cooperative: ilr.cooperative,
-    ranking: ilr.ranking,
-    grpo: grpo && {after: grpo.after, generatedTokens: grpo.generatedTokens},
-    generatedTokens: ilr.generatedTokens,
-    seconds: {
-      warmStart,
-      ilr: trained,
-      grpo: options.compare ? secondsSince(comparedAt) : undefined,
-      total: secondsSince(startedAt),
-    },
+    cooperative,
+    ranking,
+    grpo: grpo && {after: grpo.value.after, generatedTokens: grpo.value.generatedTokens},
+    generatedTokens,
+    seconds: {warmStart: start.seconds, ilr: ilr.seconds, grpo: grpo?.seconds, total: clock.seconds()},
   };
   await writeFile(path.join(output, 'result.json'), `${JSON.stringify(result)}\n`);
   options.onStage?.('done', config);
   return result;
+}
+
+function startClock(now: () => number) {
+  const startedAt = now();
+  const secondsSince = (from: number) => (now() - from) / 1000;
+  return {
+    seconds: () => secondsSince(startedAt),
+    async time<T>(work: () => Promise<T>): Promise<{readonly value: T; readonly seconds: number}> {
+      const from = now();
+      return {value: await work(), seconds: secondsSince(from)};
+    },
+  };
 }
 
 /** recipes/tiny.yaml with the folders of this run. */
@@ -226,8 +230,13 @@ async function trainAgents(
   };
 }
 
+function learnTogether(config: RunConfig, options: DemoOptions): Promise<Training> {
+  options.onStage?.('ilr', config);
+  return trainAgents(config, options);
+}
+
 /** The baseline: the same start, each agent alone, as many generated tokens. */
-function trainAlone(config: RunConfig, options: DemoOptions, generatedTokens: readonly number[]): Promise<Training> {
+function learnAlone(config: RunConfig, options: DemoOptions, generatedTokens: readonly number[]): Promise<Training> {
   const alone: RunConfig = {...config, method: 'grpo', matchTokens: true, output: path.join(options.output, 'grpo')};
   options.onStage?.('grpo', alone);
   return trainAgents(
