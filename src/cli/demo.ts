@@ -4,9 +4,8 @@ import type {RunConfig} from '../config.js';
 import {type DemoResult, type DemoStage, runDemo} from '../demo/run-demo.js';
 import {resultLines} from '../demo/table.js';
 import {WarmStartDisplay} from '../demo/warm-start-display.js';
-import {IlrError} from '../errors.js';
 import {setUp} from '../native/setup.js';
-import {interruptSignals} from './interrupt.js';
+import {interruptedExitCode, interruptSignals, isInterruption} from './interrupt.js';
 import {count} from './options.js';
 import {duration, Progress} from './progress.js';
 import {createSetupReport} from './setup-progress.js';
@@ -57,7 +56,8 @@ async function demoCommand({seed, output, compare, keep}: DemoArguments): Promis
     process.stdout.write(`${lines.join('\n')}\n`);
   } catch (error) {
     display.end();
-    if (!interrupt.first.aborted || !IlrError.is(error) || error.code !== 'ILR_ABORTED') throw error;
+    if (!isInterruption(error, interrupt.first)) throw error;
+    process.exitCode = interruptedExitCode;
     process.stdout.write('Stopped. Run the demo again to start over.\n');
   } finally {
     interrupt.dispose();
