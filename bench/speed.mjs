@@ -1,4 +1,5 @@
-// Tokens per second of generate, logprobs and update for the demo's two tiny models, one thread.
+// Tokens per second of generate, logprobs and update (completion tokens) for the demo's two tiny models, one thread.
+// The same in PyTorch, and the floor: bench/peer-pytorch.py.
 //   node bench/speed.mjs [--out bench/results/speed.json]
 import {NativePolicy} from '../dist/src/native/native-policy.js';
 import {NativeRuntime} from '../dist/src/native/runtime.js';
@@ -30,7 +31,7 @@ async function measureModel(config, runtime) {
   };
   const update = async () => {
     const batch = trainingBatch();
-    return (await policy.update(batch, {loss: 'dapo', learningRate: 1e-5})).forwardTokens;
+    return (await policy.update(batch, {loss: 'dapo', learningRate: 1e-5})).trainedTokens;
   };
   const results = {
     parameters: policy.info().parameters,
