@@ -130,7 +130,9 @@ export class Progress {
 
   private stepLine(metrics: StepMetrics): string {
     const parts = [`step ${metrics.step}/${this.options.steps}`];
-    for (const agent of this.options.agents) parts.push(agentFigures(metrics, agent));
+    // Rewards are in the live lines; without them a line fits most terminals.
+    const figures = this.screen.isLive ? agentAccuracies : agentFigures;
+    for (const agent of this.options.agents) parts.push(figures(metrics, agent));
     if (metrics.tokensPerSecond) parts.push(`${Math.round(metrics.tokensPerSecond)} tokens/s`);
     const left = this.timeLeft(metrics.step + 1);
     if (left !== undefined && left > 0) parts.push(`${duration(left)} left`);
@@ -156,6 +158,19 @@ function agentFigures(metrics: StepMetrics, agent: string): string {
   }
   const cooperative = metrics[`${agent}/strategy/cooperative`];
   if (cooperative !== undefined) parts.push(`cooperative ${whole(cooperative)}`);
+  return parts.join(' ');
+}
+
+function agentAccuracies(metrics: StepMetrics, agent: string): string {
+  const {
+    [`${agent}/accuracy/solo`]: solo,
+    [`${agent}/accuracy/fusion`]: fusion,
+    [`${agent}/strategy/cooperative`]: cooperative,
+  } = metrics;
+  const parts = [agent];
+  if (solo !== undefined) parts.push(`solo ${whole(solo)}`);
+  if (fusion !== undefined) parts.push(`fusion ${whole(fusion)}`);
+  if (cooperative !== undefined) parts.push(`coop ${whole(cooperative)}`);
   return parts.join(' ');
 }
 

@@ -82,7 +82,8 @@ function bytesOf(character: string, vocab: ReadonlyMap<string, number>): number[
 
 function readMerges(model: BpeModel, banned: ReadonlySet<number>): Merges {
   const vocab = new Map(Object.entries(model.vocab));
-  const base = vocab.size === 0 ? 1 : Math.max(...batches([...vocab.values()]).map((ids) => Math.max(...ids))) + 1;
+  let base = 1;
+  for (const id of vocab.values()) base = Math.max(base, id + 1);
   const ranks = new Map<number, number>();
   const results = new Int32Array(model.merges.length);
   for (const [rank, merge] of model.merges.entries()) {
@@ -99,13 +100,6 @@ function readMerges(model: BpeModel, banned: ReadonlySet<number>): Merges {
     if (!banned.has(result)) ranks.set(a * base + b, rank);
   }
   return {ranks, results, base};
-}
-
-/** Slices short enough to be spread into a call. */
-function batches(ids: readonly number[]): number[][] {
-  const out: number[][] = [];
-  for (let start = 0; start < ids.length; start += 10_000) out.push(ids.slice(start, start + 10_000));
-  return out;
 }
 
 /** Symbols as a linked list with a heap of possible merges, so that a word of n characters costs n log n: words come from untrusted text. */
