@@ -183,7 +183,8 @@ function offsetOf(document: Document.Parsed, keys: readonly PropertyKey[]): numb
 }
 
 function problemsOf(issues: readonly z.core.$ZodIssue[], locate: Locate): IlrError {
-  const problems = issues.flatMap((issue) => problemLines(issue, locate));
+  const byPlace = new Intl.Collator('en', {numeric: true});
+  const problems = issues.flatMap((issue) => problemLines(issue, locate)).sort(byPlace.compare);
   const more = problems.length - maxShownProblems;
   const shown = problems.slice(0, maxShownProblems);
   return invalid([...shown, ...(more > 0 ? [`… and ${more} more`] : [])].join('\n'));
