@@ -141,18 +141,19 @@ const optimizer = z.strictObject({
 const loss = z.strictObject({
   epsilonLow: z.number().positive().default(0.2),
   epsilonHigh: z.number().positive().default(0.28),
-  soloWeight: z.number().nonnegative().default(1).describe('w_s.'),
-  fusionWeight: z.number().nonnegative().default(1).describe('w_f.'),
+  soloWeight: z.number().nonnegative().default(1).describe('w_s: weight of the solo answers.'),
+  fusionWeight: z.number().nonnegative().default(1).describe('w_f: weight of the fused answers.'),
 });
 
 export const runSchema = z.strictObject({
   method: z.enum(['ilr', 'grpo']).default('ilr').describe('`grpo`: each agent alone, the baseline.'),
-  seed: z.int().nonnegative().default(0),
+  seed: z.int().nonnegative().default(0).describe('Every draw of the run follows from it.'),
   output: z.string().default('runs/ilr').describe('Folder of metrics, dialogues and checkpoints.'),
   device: z
     .string()
     .regex(/^(auto|cpu|cuda(:\d+)?)$/, 'expected auto, cpu, cuda or cuda:N')
-    .default('auto'),
+    .default('auto')
+    .describe('`auto` (cuda where there is one), `cpu`, `cuda` or `cuda:N`.'),
   threads: z
     .int()
     .nonnegative()
@@ -171,10 +172,17 @@ export const runSchema = z.strictObject({
   strategy: strategy.prefault({}),
   dialogue: dialogue.prefault({}),
   reward: reward.prefault({}),
-  calibration: z.enum(['faithful', 'none']).default('faithful'),
-  groupSize: z.int().min(2, 'a group of one has no advantage: expected at least 2').default(8).describe('G.'),
-  questionsPerStep: positiveInt.default(32),
-  steps: positiveInt.default(100),
+  calibration: z
+    .enum(['faithful', 'none'])
+    .default('faithful')
+    .describe('Perception Calibration of rewards by the peers’: as in the paper, or none.'),
+  groupSize: z
+    .int()
+    .min(2, 'a group of one has no advantage: expected at least 2')
+    .default(8)
+    .describe('G: completions of one prompt by one agent.'),
+  questionsPerStep: positiveInt.default(32).describe('Questions of one training step.'),
+  steps: positiveInt.default(100).describe('Training steps.'),
   minibatches: positiveInt.default(1).describe('Optimiser steps per training step; each takes a share of the groups.'),
   matchTokens: z
     .boolean()
@@ -189,7 +197,7 @@ export const runSchema = z.strictObject({
         .nonnegative()
         .default(0)
         .describe('Steps between evaluations on `data.test`; 0: only before and after.'),
-      questions: positiveInt.default(500),
+      questions: positiveInt.default(500).describe('Of `data.test`, the first ones.'),
       samples: z.int().nonnegative().default(4).describe('Sampled answers per question beside the greedy one.'),
     })
     .prefault({}),
