@@ -16,7 +16,7 @@ try {
     questions: {train: questions.slice(0, 128)},
     signal: controller.signal,
     onEvent(event) {
-      if (event.type !== 'step') return;
+      if (event.type !== 'step' || event.metrics.step === 0) return;
       const accuracies = agents.map(({name}) => `${name} ${event.metrics[`${name}/accuracy/solo`]?.toFixed(2) ?? '-'}`);
       console.log(`step ${event.metrics.step}: ${accuracies.join(', ')}`);
     },

@@ -62,8 +62,9 @@ export function updateFigures(updates: readonly UpdateResult[]): Figures {
     ratio_mean: average((update) => update.ratioMean),
     ratio_max: Math.max(...updates.map((update) => update.ratioMax)),
     ratio_clipped_fraction: average((update) => update.ratioClippedFraction),
-    'sampler/kl': average((update) => update.samplerKl),
-    'sampler/max_abs_diff': Math.max(...updates.map((update) => update.samplerMaxAbsDiff)),
+    // Only the first minibatch is scored by the weights that sampled it.
+    'sampler/kl': updates[0]?.samplerKl,
+    'sampler/max_abs_diff': updates[0]?.samplerMaxAbsDiff,
     'groups/zero_spread_fraction': all((update) => update.zeroSpreadGroups) / all((update) => update.groups),
     skipped_steps: all((update) => (update.skipped ? 1 : 0)),
     'tokens/trained': all((update) => update.trainedTokens),

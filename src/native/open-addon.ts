@@ -21,7 +21,7 @@ export function openAddon({file, loader, libtorch}: AddonFiles, cuda: boolean): 
     const {code, message} = cause as Error & {code?: string};
     const known = code?.startsWith('ILR_') ? (code as IlrErrorCode) : 'ILR_NOT_SET_UP';
     const next = known === 'ILR_INVALID_ARGUMENT' ? '' : ` ${nextStep(known)}`;
-    throw new IlrError(known, `${message}${next}`, {cause});
+    throw new IlrError(known, `${message.replace(/\.?$/, '.')}${next}`, {cause});
   }
 }
 
