@@ -114,6 +114,7 @@ class Generator {
       admitted.push_back(static_cast<int64_t>(s));
     }
     if (admitted.empty()) return false;
+    throw_if_aborted(control_);  // completions that end with their first token never reach decode
     prefill(to_compute);
     // One row of logits per prompt, however many completions start from it.
     std::map<int64_t, int64_t> row_of;

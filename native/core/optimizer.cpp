@@ -55,33 +55,43 @@ void AdamW::step(const UpdateOptions& o, UpdateResult& result) {
   if (result.skipped) {
     ++skipped_;
   } else {
-    ++steps_;
-    const double warm =
-        o.warmup_steps > 0 ? std::min(1.0, static_cast<double>(steps_) / static_cast<double>(o.warmup_steps)) : 1.0;
-    result.learning_rate = o.learning_rate * warm;
-    const double clip = o.max_grad_norm > 0 ? std::min(1.0, o.max_grad_norm / (result.grad_norm + 1e-6)) : 1.0;
-    // Matrices decay, norms and biases do not: one fused call for each.
-    for (const bool decays : {true, false}) {
-      std::vector<at::Tensor> params, grads, avgs, squares, steps;
-      for (size_t i = 0; i < parameters_.size(); ++i) {
-        const at::Tensor& p = parameters_[i].second;
-        if ((p.dim() > 1) != decays) continue;
-        if (!p.grad().defined()) p.mutable_grad() = at::zeros_like(p);
-        if (clip != 1) p.mutable_grad().mul_(clip);
-        params.push_back(p);
-        grads.push_back(p.grad());
-        avgs.push_back(exp_avg_[i].second);
-        squares.push_back(exp_avg_sq_[i].second);
-        steps.push_back(at::full({}, static_cast<double>(steps_), p.options().dtype(at::kFloat).requires_grad(false)));
-      }
-      if (params.empty()) continue;
-      at::_fused_adamw_(params, grads, avgs, squares, {}, steps, result.learning_rate, o.beta1, o.beta2,
-                        decays ? o.weight_decay : 0, o.epsilon, /*amsgrad=*/false, /*maximize=*/false);
-    }
+    apply(o, result);
   }
   for (const auto& [name, p] : parameters_) p.mutable_grad().reset();
   result.step = steps_;
   result.skipped_steps = skipped_;
+}
+
+void AdamW::apply(const UpdateOptions& o, UpdateResult& result) {
+  const int64_t step = steps_ + 1;
+  const double warm =
+      o.warmup_steps > 0 ? std::min(1.0, static_cast<double>(step) / static_cast<double>(o.warmup_steps)) : 1.0;
+  const double clip = o.max_grad_norm > 0 ? std::min(1.0, o.max_grad_norm / (result.grad_norm + 1e-6)) : 1.0;
+  result.learning_rate = o.learning_rate * warm;
+  // Matrices decay, norms and biases do not: one fused call for each. All that can run out of memory comes before the
+  // first of them, so that a step is taken whole or not at all.
+  struct Group {
+    std::vector<at::Tensor> params, grads, exp_avgs, exp_avg_sqs, steps;
+  } groups[2];
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    const at::Tensor& p = parameters_[i].second;
+    Group& group = groups[p.dim() > 1 ? 0 : 1];
+    if (!p.grad().defined()) p.mutable_grad() = at::zeros_like(p);
+    if (clip != 1) p.mutable_grad().mul_(clip);
+    group.params.push_back(p);
+    group.grads.push_back(p.grad());
+    group.exp_avgs.push_back(exp_avg_[i].second);
+    group.exp_avg_sqs.push_back(exp_avg_sq_[i].second);
+    group.steps.push_back(
+        at::full({}, static_cast<double>(step), p.options().dtype(at::kFloat).requires_grad(false)));
+  }
+  steps_ = step;
+  for (Group& group : groups) {
+    if (group.params.empty()) continue;
+    at::_fused_adamw_(group.params, group.grads, group.exp_avgs, group.exp_avg_sqs, {}, group.steps,
+                      result.learning_rate, o.beta1, o.beta2, &group == groups ? o.weight_decay : 0, o.epsilon,
+                      /*amsgrad=*/false, /*maximize=*/false);
+  }
 }
 
 NamedTensors AdamW::state() const {

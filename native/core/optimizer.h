@@ -26,6 +26,8 @@ class AdamW {
   void read(const SafetensorsReader& file);  // ILR_INVALID_MODEL where it belongs to another model
 
  private:
+  void apply(const UpdateOptions& options, UpdateResult& result);
+
   NamedTensors parameters_, exp_avg_, exp_avg_sq_;
   int64_t steps_ = 0;
   int64_t skipped_ = 0;

@@ -221,6 +221,8 @@ void Policy::save(const std::filesystem::path& folder, bool with_optimizer) cons
   }
   write_text(folder / "config.json", state_->model.config().json);
   write_safetensors(folder / "model.safetensors", state_->model.hf_tensors(), {{"format", "pt"}});
+  // An optimiser of an earlier save belongs to other weights and would be loaded beside these without a word.
+  if (!with_optimizer) std::filesystem::remove(folder / kOptimizerFile);
   if (with_optimizer) {
     auto metadata = state_->optimizer->counters();
     metadata["format"] = "pt";

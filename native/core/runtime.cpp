@@ -27,6 +27,10 @@ struct Runtime::State {
   // A long-lived thread: a new one per call would rebuild its OpenMP team and lose thread-local state.
   void work() {
     use_on_this_thread(memory);
+    // The first parallel loop of a thread takes over the number that another runtime set last. It is got over with before
+    // our own is set; the program and LibTorch may each have a flag of it.
+    at::internal::lazy_init_num_threads();
+    at::get_num_threads();
     at::set_num_threads(threads);
     for (;;) {
       std::function<void()> job;

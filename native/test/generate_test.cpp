@@ -266,6 +266,19 @@ TEST("generate: an abort stops it and leaves the policy as it was") {
   });
 }
 
+TEST("generate: an abort stops completions of one token") {
+  with_policy(golden("qwen2-tied"), "float32", [&](Policy& policy) {
+    GenerateRequest request = request_of({{5, 9, 2}}, 1000, 1);
+    request.max_slots = 4;
+    std::atomic<bool> abort{false};
+    int64_t completions = 0;
+    const Control control{.abort = &abort, .progress = {}};
+    const auto run = [&] { policy.generate(request, [&](Completion) { abort = ++completions > 0; }, {}, control); };
+    CHECK_THROWS("ILR_ABORTED", "", run());
+    CHECK_EQUAL(completions, 4);
+  });
+}
+
 TEST("generate: what does not fit is refused before any work") {
   with_policy(golden("qwen2-tied"), "float32", [&](Policy& policy) {
     const auto refuse = [&](const std::string& part, const std::function<void(GenerateRequest&)>& change) {

@@ -40,6 +40,18 @@ TEST("runtime: threads are those asked for") {
   }
 }
 
+TEST("runtime: threads are those asked for beside another runtime") {
+  Runtime one(RuntimeOptions{.device = "cpu", .threads = 1});
+  Runtime two(RuntimeOptions{.device = "cpu", .threads = 2});
+  one.run([] {});
+  two.run([] {});
+  int got = 0;
+  one.run([&] { got = at::get_num_threads(); });
+  CHECK_EQUAL(got, 1);
+  two.run([&] { got = at::get_num_threads(); });
+  CHECK_EQUAL(got, 2);
+}
+
 TEST("runtime: an unknown device is refused, one that is not there too") {
   CHECK_THROWS("ILR_INVALID_ARGUMENT", "tpu", Runtime(RuntimeOptions{.device = "tpu"}));
   CHECK_THROWS("ILR_INVALID_ARGUMENT", "", Runtime(RuntimeOptions{.device = ""}));

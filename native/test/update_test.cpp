@@ -117,6 +117,19 @@ TEST("update: a gradient that is not finite changes nothing and is counted") {
   });
 }
 
+TEST("update: a ratio that overflows where it is clipped costs no step") {
+  with_policy(golden("qwen2-tied"), "float32", [&](Policy& policy) {
+    GoldenUpdate update = training();
+    TrainingBatch& b = update.batch;
+    const auto best = std::max_element(update.advantages.begin(), update.advantages.end()) - update.advantages.begin();
+    for (int32_t t = b.completions.offsets[best]; t < b.completions.offsets[best + 1]; ++t) b.sampler_logprobs[t] = -150;
+    b.extra_advantage.assign(b.rewards.size(), 0);
+    const UpdateResult result = step(policy, update);
+    CHECK(!result.skipped);
+    CHECK(result.grad_norm > 0);
+  });
+}
+
 TEST("update: the sampler reads the storage that training writes") {
   with_policy(golden("qwen2-tied"), "float32", [&](Policy& policy) {
     std::map<std::string, void*> places;
@@ -220,6 +233,16 @@ TEST("save: with its optimiser a policy goes on bit for bit") {
         CHECK(are_identical(moments, moments_of(policy)));
       },
       true);
+}
+
+TEST("save: without its optimiser it leaves none of an earlier save behind") {
+  const TemporaryFolder folder;
+  with_policy(golden("qwen2-tied"), "float32", [&](Policy& policy) {
+    policy.save(folder.path(), true);
+    step(policy, training());
+    policy.save(folder.path(), false);
+  });
+  CHECK_THROWS("ILR_IO", "optimizer.safetensors", with_policy(folder.path(), "float32", [](Policy&) {}, true));
 }
 
 TEST("save: a folder that is not there, or cannot be written, is ILR_IO") {

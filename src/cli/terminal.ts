@@ -55,7 +55,8 @@ export class Screen {
 
   /** Takes the lines at the foot away. */
   clear(): void {
-    if (this.shown > 0) this.output.write(`${esc}[${this.shown}A${esc}[0J`);
+    // From the first column: a terminal echoes ^C at the cursor.
+    if (this.shown > 0) this.output.write(`\r${esc}[${this.shown}A${esc}[0J`);
     this.shown = 0;
     this.drawnAt = Number.NEGATIVE_INFINITY;
   }

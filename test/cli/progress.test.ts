@@ -60,20 +60,20 @@ test('on a terminal step, phase, speed, time left and the agents’ last figures
   at(0, phase(2, 'sharing', 'ann', 1, 50));
   t.is(take(), 'step 2/10  sharing 1/10\n');
   at(1000, phase(2, 'sharing', 'bob', 4, 150));
-  t.is(take(), '\u001b[1A\u001b[0Jstep 2/10  sharing 5/20  200 tokens/s\n');
+  t.is(take(), '\r\u001b[1A\u001b[0Jstep 2/10  sharing 5/20  200 tokens/s\n');
   at(1050, phase(2, 'sharing', 'bob', 5, 160));
   t.is(take(), '', 'no more than ten times a second');
   at(3000, {type: 'step', metrics: {...metrics, step: 2}});
   take();
   at(4000, phase(3, 'fusion', 'ann', 2, 0));
   t.deepEqual(take().split('\n'), [
-    '\u001b[3A\u001b[0Jstep 3/10  fusion 2/10  32s left',
+    '\r\u001b[3A\u001b[0Jstep 3/10  fusion 2/10  32s left',
     '  ann solo 50 % (reward 0.55) fusion 75 % (reward 0.78) cooperative 40 %',
     '  bob solo 25 % (reward 0.30)',
     '',
   ]);
   progress.finish();
-  t.is(take(), '\u001b[3A\u001b[0J');
+  t.is(take(), '\r\u001b[3A\u001b[0J');
 });
 
 test('a warning that quotes hostile text cannot move the cursor', (t) => {

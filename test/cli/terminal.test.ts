@@ -68,9 +68,9 @@ test('on a terminal the foot is redrawn in place, at most ten times a second, cu
   t.is(output.take(), '');
   now = 120;
   screen.draw(['three']);
-  t.is(output.take(), '\u001b[2A\u001b[0Jthree\n');
+  t.is(output.take(), '\r\u001b[2A\u001b[0Jthree\n');
   screen.line('stays');
-  t.is(output.take(), '\u001b[1A\u001b[0Jstays\n');
+  t.is(output.take(), '\r\u001b[1A\u001b[0Jstays\n');
   screen.draw(['four']);
   t.is(output.take(), 'four\n');
 });
