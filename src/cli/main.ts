@@ -19,7 +19,7 @@ const commands: Readonly<Record<string, string>> = {
 
 const help = `
 Start here:
-  $ ilr-native setup                        once; about two minutes
+  $ ilr-native setup                        once; a minute or two
   $ ilr-native demo                         two tiny agents learn together, in minutes, on the CPU
   $ ilr-native train config.yaml            your own models and questions
   $ ilr-native train config.yaml --resume   go on after Ctrl-C or a crash
