@@ -15,7 +15,8 @@ export interface ConfigFile {
 }
 
 type Path = readonly (string | number)[];
-type Locate = (path: readonly PropertyKey[], key?: string) => string;
+/** Where a key was written: the text to show, and a number that orders places as a reader meets them. */
+type Locate = (path: readonly PropertyKey[]) => {readonly text: string; readonly order: number};
 
 const maxBytes = 2 ** 20;
 /** An alias that is resolved often makes a small file a huge configuration. */
@@ -45,11 +46,12 @@ export async function readConfigFile(file: string, overrides: readonly string[] 
   const changes = overrides.map(parseOverride);
   for (const change of changes) applyOverride(value, change);
 
-  const locate: Locate = (keys, key) => {
-    const whole = key === undefined ? keys : [...keys, key];
-    const isMade = !document.hasIn(whole);
-    const change = changes.findLast((made) => startsWith(whole, made.path) || (isMade && startsWith(made.path, whole)));
-    return change ? `--set ${change.text}` : at(offsetOf(document, whole));
+  const locate: Locate = (keys) => {
+    const isMade = !document.hasIn(keys);
+    const change = changes.findLast((made) => startsWith(keys, made.path) || (isMade && startsWith(made.path, keys)));
+    if (change) return {text: `--set ${change.text}`, order: Number.POSITIVE_INFINITY};
+    const offset = offsetOf(document, keys);
+    return {text: at(offset), order: offset};
   };
   const parsed = runSchema.safeParse(value, {reportInput: true});
   if (!parsed.success) throw problemsOf(parsed.error.issues, locate);
@@ -65,7 +67,13 @@ async function readText(file: string): Promise<string> {
     return await readFile(file, 'utf8');
   } catch (cause) {
     if (IlrError.is(cause)) throw cause;
-    throw new IlrError('ILR_IO', `${file}: expected a configuration file, got: ${(cause as Error).message}`, {cause});
+    const {code, message} = cause as NodeJS.ErrnoException;
+    const found = code === 'ENOENT' ? `nothing (looked in ${process.cwd()})` : message;
+    throw new IlrError(
+      'ILR_IO',
+      `${file}: expected a configuration file, got ${found}; the package's folder recipes/ has examples`,
+      {cause},
+    );
   }
 }
 
@@ -183,23 +191,26 @@ function offsetOf(document: Document.Parsed, keys: readonly PropertyKey[]): numb
 }
 
 function problemsOf(issues: readonly z.core.$ZodIssue[], locate: Locate): IlrError {
-  const byPlace = new Intl.Collator('en', {numeric: true});
-  const problems = issues.flatMap((issue) => problemLines(issue, locate)).sort(byPlace.compare);
-  const more = problems.length - maxShownProblems;
-  const shown = problems.slice(0, maxShownProblems);
+  const problems = issues
+    .flatMap(problemsIn)
+    .map(({path: keys, message}) => ({...locate(keys), message}))
+    .sort((a, b) => (a.order < b.order ? -1 : a.order > b.order ? 1 : 0));
+  const shown = problems.slice(0, maxShownProblems).map(({text, message}) => `${text}: ${message}`);
+  const more = problems.length - shown.length;
   return invalid([...shown, ...(more > 0 ? [`… and ${more} more`] : [])].join('\n'));
 }
 
-function problemLines(issue: z.core.$ZodIssue, locate: Locate): string[] {
+function problemsIn(issue: z.core.$ZodIssue): {readonly path: readonly PropertyKey[]; readonly message: string}[] {
   if (issue.code === 'unrecognized_keys')
     return issue.keys.map((key) => {
       const near = nearestKey(issue.path, key);
-      const advice = near ? `; did you mean ${near}?` : `; known here: ${keysAt(issue.path).join(', ')}`;
-      return `${locate(issue.path, key)}: expected a known key, got ${writePath([...issue.path, key])}${advice}`;
+      const advice = near ? `did you mean ${near}?` : `known here: ${keysAt(issue.path).join(', ')}`;
+      const whole = [...issue.path, key];
+      return {path: whole, message: `expected a known key, got ${writePath(whole)}; ${advice}`};
     });
   const name = writePath(issue.path);
   const where = name === '' ? '' : `${name}: `;
-  return [`${locate(issue.path)}: ${where}${expectation(issue)}, got ${describe(issue.input)}`];
+  return [{path: issue.path, message: `${where}${expectation(issue)}, got ${describe(issue.input)}`}];
 }
 
 function expectation(issue: z.core.$ZodIssue): string {

@@ -20,7 +20,7 @@ export function formatDiagnosis(diagnosis: Diagnosis): string {
     `ilr-native ${version} in ${root}, cache ${cache}`,
     '',
     ...diagnosis.findings.flatMap(formatFinding),
-    ...diagnosis.devices.map(({name, description}) => `         Device     ${name}: ${description}`),
+    ...diagnosis.devices.map(({name, description}) => `ok       Device     ${name}: ${description}`),
     '',
     diagnosis.canTrain ? 'Training can run.' : 'Training cannot run yet. Mend what is missing above, from the top.',
     '',

@@ -26,7 +26,7 @@ interface EvalArguments {
   readonly system?: string;
   readonly reward?: string;
   readonly answer?: 'field' | 'gsm8k' | 'boxed';
-  readonly field: readonly string[];
+  readonly field?: readonly string[];
   readonly device: string;
   readonly json?: boolean;
 }
@@ -59,7 +59,7 @@ export function register(program: Command): void {
     .option('--system <text>', 'system prompt (default: as in training)')
     .option('--reward <function>', 'numeric, exact or a module (default: numeric)')
     .option('--answer <where>', 'where the gold answer stands: field, gsm8k (after ####) or boxed')
-    .option('--field <name=field>', 'id, question, answer or level under another name; may be repeated', collect, [])
+    .option('--field <name=field>', 'id, question, answer or level under another name; may be repeated', collect)
     .option('--device <device>', 'cpu, cuda, cuda:N or auto', device, 'auto')
     .option('--json', 'one JSON array, for programs')
     .action(evalCommand);
@@ -93,7 +93,7 @@ async function evalCommand(folder: string, options: EvalArguments): Promise<void
 }
 
 /** What `--config` says, else the defaults. */
-async function settingsOf({config, field, answer}: EvalArguments): Promise<RunConfig> {
+async function settingsOf({config, field = [], answer}: EvalArguments): Promise<RunConfig> {
   const base =
     config === undefined
       ? runSchema.parse({agents: [{name: 'model', model: '.'}], data: {train: ''}})

@@ -28,6 +28,6 @@ export function device(text: string): string {
 }
 
 /** For options that may be given several times. */
-export function collect(text: string, earlier: readonly string[]): readonly string[] {
+export function collect(text: string, earlier: readonly string[] = []): readonly string[] {
   return [...earlier, text];
 }

@@ -9,7 +9,7 @@ import {Progress} from './progress.js';
 import {runTraining} from './run.js';
 
 interface TrainArguments {
-  readonly set: readonly string[];
+  readonly set?: readonly string[];
   readonly resume?: boolean;
   readonly device?: string;
   readonly output?: string;
@@ -20,7 +20,7 @@ export function register(program: Command): void {
     .command('train')
     .description('Train the agents of a configuration.')
     .argument('<config>', 'YAML file; recipes/ has examples')
-    .option('--set <key=value>', 'change a setting, such as optimizer.learningRate=1e-5; may be repeated', collect, [])
+    .option('--set <key=value>', 'change a setting, such as optimizer.learningRate=1e-5; may be repeated', collect)
     .option('--resume', 'go on from the latest checkpoint of the output folder')
     .option('--device <device>', 'cpu, cuda, cuda:N or auto', device)
     .option('--output <folder>', 'folder of metrics, dialogues and checkpoints')
@@ -67,7 +67,7 @@ function withNextStep(error: unknown, output: string, goOn: string): unknown {
   return new IlrError(error.code, `${error.message}\n${goOn}`, {cause: error});
 }
 
-function overridesOf({set, device, output}: TrainArguments): string[] {
+function overridesOf({set = [], device, output}: TrainArguments): string[] {
   return [
     ...set,
     ...(device === undefined ? [] : [`device=${device}`]),
@@ -76,7 +76,7 @@ function overridesOf({set, device, output}: TrainArguments): string[] {
 }
 
 /** The command that goes on with this run, ready to be pasted. */
-function commandOf(file: string, {set, device, output}: TrainArguments): string {
+function commandOf(file: string, {set = [], device, output}: TrainArguments): string {
   const words = ['ilr-native', 'train', file, ...set.flatMap((value) => ['--set', value])];
   if (device !== undefined) words.push('--device', device);
   if (output !== undefined) words.push('--output', output);

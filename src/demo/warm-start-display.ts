@@ -2,13 +2,13 @@ import {duration} from '../cli/progress.js';
 import {type Output, Screen} from '../cli/terminal.js';
 import type {WarmStartProgress} from './warm-start.js';
 
-/** Shows the warm starts of both agents: a live line on a terminal, elsewhere a line per quarter. */
+/** Shows the warm starts of both agents: a live line on a terminal, elsewhere a line per tenth. */
 export class WarmStartDisplay {
   private readonly screen: Screen;
   private readonly now: () => number;
   private readonly latest = new Map<string, WarmStartProgress>();
   private startedAt: number | undefined;
-  private quarters = 0;
+  private tenths = 0;
 
   constructor(output: Output, now: () => number = Date.now) {
     this.screen = new Screen(output, now);
@@ -20,10 +20,10 @@ export class WarmStartDisplay {
     this.latest.set(agent, progress);
     const line = this.line(this.startedAt);
     if (this.screen.isLive) this.screen.draw([line]);
-    const quarter = Math.floor(4 * this.share());
-    if (quarter === this.quarters) return;
-    this.quarters = quarter;
-    if (!this.screen.isLive || quarter === 4) this.screen.line(line);
+    const tenth = Math.floor(10 * this.share());
+    if (tenth === this.tenths) return;
+    this.tenths = tenth;
+    if (!this.screen.isLive || tenth === 10) this.screen.line(line);
   };
 
   finish(): void {
