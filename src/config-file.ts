@@ -247,7 +247,7 @@ function describe(value: unknown): string {
 function resolvePaths(config: RunConfig, baseOf: (keys: Path) => string): RunConfig {
   const resolve = (keys: Path, file: string) => path.resolve(baseOf(keys), file);
   const optional = (keys: Path, file: string | undefined) => (file === undefined ? undefined : resolve(keys, file));
-  const {data, reward} = config;
+  const {data, reward, eval: evaluation} = config;
   const isModule = reward.function !== 'numeric' && reward.function !== 'exact';
   return {
     ...config,
@@ -261,6 +261,10 @@ function resolvePaths(config: RunConfig, baseOf: (keys: Path) => string): RunCon
       train: resolve(['data', 'train'], data.train),
       ...(data.validation !== undefined && {validation: optional(['data', 'validation'], data.validation)}),
       ...(data.test !== undefined && {test: optional(['data', 'test'], data.test)}),
+    },
+    eval: {
+      ...evaluation,
+      ...(evaluation.data !== undefined && {data: resolve(['eval', 'data'], evaluation.data)}),
     },
     reward: isModule ? {...reward, function: resolve(['reward', 'function'], reward.function)} : reward,
   };

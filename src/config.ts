@@ -33,7 +33,10 @@ const agent = z.strictObject({
 const data = z.strictObject({
   train: z.string().describe('JSON lines, one question a line.'),
   validation: z.string().optional().describe('Questions that measure ability γ; held out of `train` when left out.'),
-  test: z.string().optional().describe('Questions of the periodic and the final evaluation.'),
+  test: z
+    .string()
+    .optional()
+    .describe('Questions of the periodic and the final evaluation; in the same fields as `train`.'),
   fields: z
     .strictObject({
       id: z.string().default('id'),
@@ -192,12 +195,9 @@ export const runSchema = z.strictObject({
   loss: loss.prefault({}),
   eval: z
     .strictObject({
-      every: z
-        .int()
-        .nonnegative()
-        .default(0)
-        .describe('Steps between evaluations on `data.test`; 0: only before and after.'),
-      questions: positiveInt.default(500).describe('Of `data.test`, the first ones.'),
+      every: z.int().nonnegative().default(0).describe('Steps between evaluations; 0: only before and after.'),
+      data: z.string().optional().describe('Questions of the evaluations, where they are not `data.test`.'),
+      questions: positiveInt.default(500).describe('Of the evaluation’s, the first ones.'),
       samples: z.int().nonnegative().default(4).describe('Sampled answers per question beside the greedy one.'),
     })
     .prefault({}),

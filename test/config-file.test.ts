@@ -20,7 +20,7 @@ test('defaults are filled in and relative paths are meant from the file', async 
   const file = await configWith(
     t,
     'agents: [{name: a, model: ./m, tokenizer: ../t}, {name: b, model: /abs}]\n' +
-      'data: {train: q.jsonl, validation: v.jsonl, test: t.jsonl}\nreward: {function: r.mjs}\noutput: out\n',
+      'data: {train: q.jsonl, validation: v.jsonl, test: t.jsonl}\neval: {data: e.jsonl}\nreward: {function: r.mjs}\noutput: out\n',
   );
   const {config, folder, text} = await readConfigFile(file);
   t.is(config.agents[0]?.model, join(folder, 'm'));
@@ -28,8 +28,8 @@ test('defaults are filled in and relative paths are meant from the file', async 
   t.is(config.agents[1]?.model, '/abs');
   t.false('tokenizer' in (config.agents[1] ?? {}));
   t.deepEqual(
-    [config.data.train, config.data.validation, config.data.test],
-    ['q.jsonl', 'v.jsonl', 't.jsonl'].map((name) => join(folder, name)),
+    [config.data.train, config.data.validation, config.data.test, config.eval.data],
+    ['q.jsonl', 'v.jsonl', 't.jsonl', 'e.jsonl'].map((name) => join(folder, name)),
   );
   t.is(config.reward.function, join(folder, 'r.mjs'));
   t.is(config.output, 'out');

@@ -29,7 +29,7 @@ export interface RunResult extends TrainResult {
 export async function runTraining(config: RunConfig, options: RunOptions = {}): Promise<RunResult> {
   const found = await findRun(config.output, options.resume ?? false);
   if (found.checkpoint) requireSameConfig(found.checkpoint, config);
-  const questions = options.questions ?? (await readRunQuestions(config.data, options.onEvent));
+  const questions = options.questions ?? (await readRunQuestions(config, options.onEvent));
   const opened = await openRun(config, found.checkpoint);
   try {
     return await runOpened(config, options, found, questions, opened);
@@ -84,7 +84,7 @@ async function runOpened(
 }
 
 async function readRunQuestions(
-  data: RunConfig['data'],
+  {data, eval: {data: test = data.test}}: RunConfig,
   onEvent: RunOptions['onEvent'],
 ): Promise<TrainOptions['questions']> {
   const read = async (file: string) => {
@@ -95,6 +95,6 @@ async function readRunQuestions(
   return {
     train: (await read(data.train)).slice(0, data.limit),
     validation: data.validation === undefined ? undefined : await read(data.validation),
-    test: data.test === undefined ? undefined : await read(data.test),
+    test: test === undefined ? undefined : await read(test),
   };
 }

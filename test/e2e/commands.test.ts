@@ -278,6 +278,18 @@ test('eval measures a model, and each agent of a run, with intervals', async (t)
   t.regex(broken.errors, /reward\.mjs:1: expected/);
 });
 
+test('a run is evaluated on eval.data, where that is not data.test', async (t) => {
+  const folder = await copyOfBase();
+  const args = ['train', 'config.yaml', '--output', 'out', '--set', 'steps=1', '--set', 'data.test=nowhere.jsonl'];
+  const without = await ilr(args, {cwd: folder});
+  t.is(without.code, 1);
+  t.regex(without.errors, /nowhere\.jsonl/);
+  const {code, errors} = await ilr([...args, '--set', 'eval.data=questions.jsonl'], {cwd: folder});
+  t.is(code, 0, errors);
+  const [, last] = await readMetrics(path.join(folder, 'out', 'metrics.jsonl'));
+  t.is(typeof last?.['ann/eval/greedy'], 'number');
+});
+
 test('the example of embedding trains for ten steps and lets the trained agent answer', async (t) => {
   const example = path.join(packageRoot(), 'examples', 'embed.mjs');
   const {code, output, errors} = await ended(spawn(process.execPath, [example, path.join(base, 'config.yaml')]));
