@@ -2,10 +2,11 @@
 
     python scripts/compare-with-transformers.py runs/real-shapes        # needs torch and transformers
 
-Exit code 1 where a log-prob differs by more than 1e-4 or the tokenizer does not load.
+Exit code 1 where a log-prob differs by more than 1e-4 or is not finite, or the tokenizer does not load.
 """
 
 import json
+import math
 import pathlib
 import sys
 
@@ -26,7 +27,9 @@ def compare(run: pathlib.Path, name: str) -> float:
         with torch.no_grad():
             logp = model(ids).logits[0, :-1].log_softmax(-1)
         theirs = logp.gather(1, ids[0, 1:, None]).squeeze(1)
-        worst = max(worst, (theirs - torch.tensor(sequence["logprobs"])).abs().max().item())
+        difference = (theirs - torch.tensor(sequence["logprobs"])).abs().max().item()
+        # max() would drop a NaN.
+        worst = max(worst, difference if math.isfinite(difference) else math.inf)
     return worst
 
 

@@ -14,8 +14,9 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const reward = 'export default ({text}) => ({isCorrect: text.length % 2 === 0, isWellFormed: true});\n';
 
 /** Two agents' folders under `output`/start. */
-async function createAgents(shared, output, runtime) {
-  const config = readFileSync(path.join(shared, 'model-configs/SmolLM2-135M.json'), 'utf8');
+async function createAgents(shared, output, layers, runtime) {
+  const shape = JSON.parse(readFileSync(path.join(shared, 'model-configs/SmolLM2-135M.json'), 'utf8'));
+  const config = {...shape, num_hidden_layers: layers ?? shape.num_hidden_layers};
   const tokenizer = path.join(shared, 'tokenizers/smollm2');
   for (const [index, name] of ['a', 'b'].entries()) {
     const folder = path.join(output, 'start', name);
@@ -73,10 +74,10 @@ async function score(folder, runtime) {
 }
 
 /** @returns metrics of both steps; throws where something is not as it must be. */
-export async function realShapes({shared, output, questions = 2, newTokens = 24, groupSize = 4, onEvent}) {
+export async function realShapes({shared, output, questions = 2, newTokens = 24, groupSize = 4, layers, onEvent}) {
   mkdirSync(output, {recursive: true});
   const runtime = await NativeRuntime.open({device: 'cpu'});
-  await createAgents(shared, output, runtime);
+  await createAgents(shared, output, layers, runtime);
   writeConfig(shared, output, {questions, newTokens, groupSize});
   const {config} = await readConfigFile(path.join(output, 'run.yaml'), [`output=${path.join(output, 'ilr')}`]);
   const metrics = [];
@@ -86,6 +87,7 @@ export async function realShapes({shared, output, questions = 2, newTokens = 24,
       onEvent?.(event);
     },
   });
+  if (metrics.length !== 2) throw new Error(`expected the metrics of 2 steps, got ${metrics.length}`);
   for (const name of ['a', 'b']) {
     for (const step of metrics) {
       const norm = step[`${name}/grad_norm`];
