@@ -1,6 +1,6 @@
 import {readFile, stat} from 'node:fs/promises';
 import path from 'node:path';
-import {type Document, isAlias, isMap, isPair, isScalar, LineCounter, parse, parseDocument, visit} from 'yaml';
+import {type Document, isAlias, isMap, isPair, isScalar, LineCounter, parseDocument, visit} from 'yaml';
 import type {z} from 'zod';
 import {type RunConfig, runSchema} from './config.js';
 import {keysAt, nearestKey, writePath} from './config-keys.js';
@@ -126,7 +126,7 @@ interface Override {
 
 function parseOverride(text: string): Override {
   const fail = (expected: string, got: string): never => {
-    throw invalid(`--set ${text}: expected ${expected}, got ${got}`);
+    throw invalid(`--set ${shorten(text)}: expected ${expected}, got ${shorten(got)}`);
   };
   const equals = text.indexOf('=');
   if (equals < 1) return fail('key=value, such as optimizer.learningRate=1e-5', JSON.stringify(text));
@@ -139,12 +139,19 @@ function parseOverride(text: string): Override {
   let value: unknown;
   try {
     // An empty value is empty text, not YAML's null.
-    value = source === '' ? '' : parse(source, {maxAliasCount: 0, merge: false, prettyErrors: false});
+    value = source === '' ? '' : parseValue(source);
   } catch (cause) {
     return fail('a YAML value', (cause as Error).message);
   }
   if (holdsReserved(value)) fail('keys of the configuration', source);
-  return {text, path: keys.map((key) => (/^\d+$/.test(key) ? Number(key) : key)), value};
+  return {text: shorten(text), path: keys.map((key) => (/^\d+$/.test(key) ? Number(key) : key)), value};
+}
+
+function parseValue(source: string): unknown {
+  const document = parseDocument(source, {merge: false, prettyErrors: false});
+  const problem = document.errors[0] ?? document.warnings[0];
+  if (problem) throw problem;
+  return document.toJS({maxAliasCount: 0});
 }
 
 function holdsReserved(value: unknown): boolean {
@@ -240,7 +247,10 @@ function describe(value: unknown): string {
   if (value === undefined || value === null) return 'nothing';
   if (Array.isArray(value)) return `a list of ${value.length}`;
   if (typeof value === 'object') return `keys (${Object.keys(value).slice(0, 5).join(', ')})`;
-  const text = JSON.stringify(value);
+  return shorten(typeof value === 'number' ? String(value) : JSON.stringify(value));
+}
+
+function shorten(text: string): string {
   return text.length > 80 ? `${text.slice(0, 80)}…` : text;
 }
 

@@ -130,6 +130,8 @@ test('an override that cannot be applied names itself', async (t) => {
     'agents.3.model=1': /got 3/,
     'method.x=1': /method: expected one of ilr, grpo, got keys \(x\)/,
     'seed=[': /expected a YAML value/,
+    'seed=!!js/function x': /expected a YAML value, got Unresolved tag/,
+    'seed=.inf': /seed: expected a (whole )?number, got Infinity/,
     'agents.0.model.x=1': /expected agents\[0\]\.model to hold keys, got "\.\/m"/,
   };
   for (const [override, message] of Object.entries(cases)) {

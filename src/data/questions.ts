@@ -129,6 +129,9 @@ function toLevel(value: unknown): number | undefined {
 }
 
 function describe(value: unknown, row: Row): string {
+  // Not JSON.stringify: it overflows the stack on text that JSON.parse has read, when lists lie in lists deeply.
+  if (typeof value === 'object' && value !== null)
+    return Array.isArray(value) ? `a list of ${value.length}` : 'an object';
   if (value !== undefined) return quote(JSON.stringify(value));
   const names = Object.keys(row).map((name) => JSON.stringify(name));
   return `no such field; the line has ${names.slice(0, 12).join(', ') || 'none'}. data.fields names the fields`;

@@ -88,9 +88,9 @@ function readMerges(model: BpeModel, banned: ReadonlySet<number>): Merges {
   const results = new Int32Array(model.merges.length);
   for (const [rank, merge] of model.merges.entries()) {
     const space = typeof merge === 'string' ? merge.indexOf(' ') : -1;
-    const [left, right] = typeof merge === 'string' ? [merge.slice(0, space), merge.slice(space + 1)] : merge;
-    const ids = [vocab.get(left), vocab.get(right), vocab.get(left + right)];
-    const [a, b, result] = ids;
+    const pair = typeof merge === 'string' ? [merge.slice(0, space), merge.slice(space + 1)] : merge;
+    const [left, right] = Array.isArray(pair) ? pair.map(String) : [];
+    const [a, b, result] = [left, right, `${left}${right}`].map((token) => vocab.get(token ?? ''));
     if (a === undefined || b === undefined || result === undefined)
       throw new IlrError(
         'ILR_INVALID_MODEL',

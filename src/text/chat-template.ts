@@ -43,7 +43,7 @@ export function createChatTemplate(template: string, variables: Readonly<Record<
     );
   if (template.includes(mark))
     throw new IlrError('ILR_INVALID_MODEL', 'chat template: expected text without the character U+E000, got one');
-  const parsed = attempt('expected a Jinja template', () => new Template(template));
+  const parsed = attempt('expected a Jinja template', () => withTimeLimit(() => new Template(template)));
   return {
     render(messages, {addGenerationPrompt = true} = {}) {
       const outlined = messages.map((message, index) => outline(message, index));
@@ -158,7 +158,22 @@ const globals = {
 function evaluate(template: Template, variables: Readonly<Record<string, unknown>>): string {
   const environment = new Environment();
   for (const [name, value] of Object.entries({...globals, ...variables})) environment.set(name, value);
-  return String(new Interpreter(environment).run(template.parsed).value);
+  return String(boundedInterpreter(environment).run(template.parsed).value);
+}
+
+/** V8 ends the process, and throws nothing, when a replacement in a very long text has too many places: no value may grow that far. */
+function boundedInterpreter(environment: Environment): Interpreter {
+  const interpreter = new Interpreter(environment);
+  const evaluateNode = interpreter.evaluate.bind(interpreter);
+  interpreter.evaluate = (...args: unknown[]) => {
+    const result = evaluateNode(...args);
+    const {value} = result;
+    const length = typeof value === 'string' || Array.isArray(value) ? value.length : 0;
+    if (length > maxRenderedLength)
+      throw new Error(`expected values of at most ${maxRenderedLength} characters or entries, got ${length}`);
+    return result;
+  };
+  return interpreter;
 }
 
 const sandbox = createContext({work: undefined as unknown});

@@ -99,10 +99,13 @@ async function loadFiles(folder: string) {
     ...(await readJson<TokenizerConfig>(folder, 'special_tokens_map.json')),
     ...(await readJson<TokenizerConfig>(folder, 'tokenizer_config.json')),
   };
-  const moreAdded = Object.entries(config.added_tokens_decoder ?? {}).map(([id, token]) => ({
-    ...token,
-    id: Number(id),
-  }));
+  const decoder: unknown = config.added_tokens_decoder ?? {};
+  if (kindOf(decoder) !== 'an object')
+    throw new IlrError(
+      'ILR_INVALID_MODEL',
+      `${join(folder, 'tokenizer_config.json')}: expected added_tokens_decoder to be an object, got ${kindOf(decoder)}`,
+    );
+  const moreAdded = Object.entries(decoder as object).map(([id, token]): AddedToken => ({...token, id: Number(id)}));
   const tokenizer = await Tokenizer.create(json, moreAdded).catch((error) => {
     throw IlrError.is(error) ? new IlrError(error.code, `${folder}/${error.message}`, {cause: error}) : error;
   });
@@ -121,8 +124,13 @@ async function findTemplate(folder: string, config: TokenizerConfig): Promise<st
   const file = await readText(folder, 'chat_template.jinja');
   if (file !== undefined) return file;
   const value = config.chat_template;
-  if (Array.isArray(value)) return value.find((item) => item?.name === 'default')?.template ?? value[0]?.template;
-  return typeof value === 'string' ? value : undefined;
+  if (value == null || (Array.isArray(value) && value.length === 0)) return undefined;
+  const found = Array.isArray(value) ? (value.find((item) => item?.name === 'default') ?? value[0])?.template : value;
+  if (typeof found === 'string') return found;
+  throw new IlrError(
+    'ILR_INVALID_MODEL',
+    `${join(folder, 'tokenizer_config.json')}: expected chat_template to be text or a list of {name, template}, got ${kindOf(found)}; set template: plain for this agent to do without`,
+  );
 }
 
 /** `bos_token`, `eos_token` and so on, as a template reads them. */
@@ -187,16 +195,31 @@ function findTurnEnd(renderer: Renderer, tokenizer: Tokenizer): number | undefin
 
 /** Special tokens that the tokenizer itself puts before a text: those before `A` in its TemplateProcessing. */
 function prefixTokens(postProcessor: unknown): string[] {
-  const {type, processors, single} = (postProcessor ?? {}) as {
-    type?: string;
-    processors?: unknown[];
-    single?: unknown[];
-  };
-  if (type === 'Sequence') return (processors ?? []).flatMap(prefixTokens);
+  const {type, processors, single} = (postProcessor ?? {}) as Readonly<Record<string, unknown>>;
+  if (type === 'Sequence') return listOf(processors, 'processors').flatMap(prefixTokens);
   if (type !== 'TemplateProcessing') return [];
-  const parts = (single ?? []) as {SpecialToken?: {id: string}; Sequence?: unknown}[];
-  const start = parts.findIndex((part) => part.Sequence);
-  return parts.slice(0, Math.max(start, 0)).flatMap((part) => (part.SpecialToken ? [part.SpecialToken.id] : []));
+  const parts = listOf(single, 'single') as ({SpecialToken?: {id?: unknown}; Sequence?: unknown} | null)[];
+  const start = parts.findIndex((part) => part?.Sequence);
+  return parts.slice(0, Math.max(start, 0)).flatMap((part) => {
+    if (!part?.SpecialToken) return [];
+    const {id} = part.SpecialToken;
+    if (typeof id === 'string') return [id];
+    throw new IlrError('ILR_INVALID_MODEL', `tokenizer.json: expected text as id of a SpecialToken, got ${kindOf(id)}`);
+  });
+}
+
+function listOf(value: unknown, name: string): readonly unknown[] {
+  if (Array.isArray(value)) return value;
+  throw new IlrError(
+    'ILR_INVALID_MODEL',
+    `tokenizer.json: expected ${name} of the post_processor to be a list, got ${kindOf(value)}`,
+  );
+}
+
+function kindOf(value: unknown): string {
+  if (value == null) return 'nothing';
+  if (Array.isArray(value)) return 'a list';
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
 }
 
 async function readJson<T extends object>(folder: string, name: string): Promise<T | undefined> {
@@ -211,7 +234,7 @@ async function readJson<T extends object>(folder: string, name: string): Promise
     });
   }
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as T;
-  throw new IlrError('ILR_INVALID_MODEL', `${join(folder, name)}: expected a JSON object, got ${typeof value}`);
+  throw new IlrError('ILR_INVALID_MODEL', `${join(folder, name)}: expected a JSON object, got ${kindOf(value)}`);
 }
 
 async function readText(folder: string, name: string): Promise<string | undefined> {

@@ -59,6 +59,8 @@ export class Tokenizer {
   */
   static async create(json: TokenizerJson, moreAdded: readonly AddedToken[] = []): Promise<Tokenizer> {
     checkModel(json);
+    checkAdded(json.added_tokens ?? [], 'tokenizer.json');
+    checkAdded(moreAdded, 'tokenizer_config.json');
     const known = new Set(json.added_tokens?.map((token) => token.content));
     const added = [...(json.added_tokens ?? []), ...moreAdded.filter((token) => !known.has(token.content))].filter(
       (token) => token.content !== '',
@@ -170,19 +172,27 @@ function checkModel(json: TokenizerJson): void {
   const isRecord = typeof vocab === 'object' && vocab !== null && !Array.isArray(vocab);
   if (!isRecord || (model.type !== 'WordLevel' && !Array.isArray(merges)))
     throw new IlrError('ILR_INVALID_MODEL', 'tokenizer.json: expected a model with a vocab and merges, got none');
-  const isId = (id: unknown) => Number.isInteger(id) && (id as number) >= 0 && (id as number) < 2 ** 24;
   for (const [token, id] of Object.entries(vocab))
     if (!isId(id))
       throw new IlrError(
         'ILR_INVALID_MODEL',
         `tokenizer.json: expected whole numbers from 0 as ids, got ${JSON.stringify(id)} for ${JSON.stringify(token)}`,
       );
-  for (const token of json.added_tokens ?? [])
+}
+
+function checkAdded(added: readonly AddedToken[], file: string): void {
+  if (!Array.isArray(added))
+    throw new IlrError('ILR_INVALID_MODEL', `${file}: expected added_tokens to be a list, got ${typeof added}`);
+  for (const token of added)
     if (!isId(token?.id) || typeof token.content !== 'string')
       throw new IlrError(
         'ILR_INVALID_MODEL',
-        `tokenizer.json: expected added tokens with an id and a content, got ${JSON.stringify(token)}`,
+        `${file}: expected added tokens with an id and a content, got ${JSON.stringify(token)}`,
       );
+}
+
+function isId(id: unknown): boolean {
+  return Number.isInteger(id) && (id as number) >= 0 && (id as number) < 2 ** 24;
 }
 
 function createWordEncoder(model: TokenizerJson['model'], banned: ReadonlySet<number>): WordEncoder {

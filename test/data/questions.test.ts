@@ -57,7 +57,9 @@ test('a broken line is named with what was expected and what came', async (t) =>
   await refuse('[1]', /expected one JSON object, got "\[1\]"/);
   await refuse('{"text": "q"}', /field "question", got no such field; the line has "text"/);
   await refuse('{"question": " ", "answer": "1"}', /text in the field "question"/);
-  await refuse('{"question": "q", "answer": [1]}', /text or a number in the field "answer", got "\[1\]"/);
+  await refuse('{"question": "q", "answer": [1]}', /text or a number in the field "answer", got a list of 1/);
+  const deep = `${'['.repeat(100_000)}${']'.repeat(100_000)}`;
+  await refuse(`{"question": "q", "answer": ${deep}}`, /text or a number in the field "answer", got a list of 1/);
   await refuse('{"question": "q", "answer": "1", "id": {}}', /field "id"/);
   await refuse('{"question": "q", "answer": "1", "id": 1}', /each id once, got "1", which line 1 has already/);
   await refuse('{"question": "q", "answer": ""}', /expected an answer/);

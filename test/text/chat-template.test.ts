@@ -77,15 +77,21 @@ test('a template’s own complaint comes through', (t) => {
 test('a hostile template ends in an error', (t) => {
   const nested = '{% for a in range(90000) %}{% for b in range(90000) %}{% endfor %}{% endfor %}';
   const doubling = `{% set ns = namespace(x='a') %}{% for i in range(60) %}{% set ns.x = ns.x + ns.x %}{% endfor %}{{ ns.x }}`;
+  // Without a bound on values, V8 would end the process here.
+  const replacing = `{% set ns = namespace(x='a') %}{% for i in range(40) %}{% set ns.x = ns.x | replace('a', 'aaaaaaaaaa') %}{% endfor %}{{ ns.x }}`;
   const long = '{% for a in range(90000) %}0123456789abcdef{% endfor %}';
   for (const hostile of [
     nested,
     doubling,
+    doubling.replaceAll("'a'", '[1]'),
+    replacing,
     long,
     '{{ range(1000000000) }}',
     '{{ range(0, 5, 0) }}',
     '\ue000',
     ' '.repeat(300_000),
+    // The library's reader takes quadratic time over white space.
+    ' '.repeat(250_000),
   ])
     t.throws(() => createChatTemplate(hostile, {}).render([user('u')]), {code: 'ILR_INVALID_MODEL'});
 });

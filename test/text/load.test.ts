@@ -98,6 +98,20 @@ test('files that are missing, damaged or of another model are refused', async (t
   await refuse(good, /a model with 10 tokens, got one with 23/, {vocabSize: 10});
   await refuse(good, /a model with 50000 tokens, got one with 23/, {vocabSize: 50_000});
   await refuse({...good, 'tokenizer_config.json': {added_tokens_decoder: {5: {content: '<end>'}}}}, /id 20 and id 5/);
+  for (const decoder of [{5: null}, {5: {content: 7}}, {4294967295: {content: '<q>'}}, {'-1': {content: '<q>'}}])
+    await refuse(
+      {...good, 'tokenizer_config.json': {added_tokens_decoder: decoder}},
+      /tokenizer_config\.json: .*an id and/,
+    );
+  await refuse({...good, 'tokenizer_config.json': {added_tokens_decoder: 'x'}}, /to be an object, got a string/);
+  for (const chat_template of [5, {}, [null], [{name: 'default', template: 5}]])
+    await refuse({...good, 'tokenizer_config.json': {chat_template}}, /text or a list of \{name, template\}, got/);
+  for (const post_processor of [
+    {type: 'Sequence', processors: 5},
+    {type: 'TemplateProcessing', single: 5},
+    {type: 'TemplateProcessing', single: [null, {SpecialToken: {id: 7}}, {Sequence: {}}]},
+  ])
+    await refuse({...good, 'tokenizer.json': {...tokenizerJson, post_processor}}, /tokenizer\.json: expected/);
   await t.notThrowsAsync(loadAgentText(await folderWith(t, good), {vocabSize: 24}));
 });
 
@@ -109,6 +123,15 @@ test('no messages make no prompt', async (t) => {
 });
 
 const numCases = {smollm2: [10, 10], 'qwen2.5': [20, 20], qwen3: [24, 30]} as const;
+
+/** The strings of the added tokens of every tokenizer at hand, whichever the agent's own is. */
+async function addedContents(): Promise<string[]> {
+  const files = ['gpt2', 'qwen2.5', 'qwen3', 'smollm2'].map((name) => sharedPath('tokenizers', name, 'tokenizer.json'));
+  const sources = await Promise.all(files.flatMap((file) => (file ? [readFile(file, 'utf8')] : [])));
+  return sources.flatMap((source) =>
+    JSON.parse(source).added_tokens.map((token: {readonly content: string}) => token.content),
+  );
+}
 
 for (const [name, [numEqual, numRows]] of Object.entries(numCases)) {
   const folder = sharedPath('tokenizers', name);
@@ -141,7 +164,7 @@ for (const [name, [numEqual, numRows]] of Object.entries(numCases)) {
   test(`${name}: a peer’s idea made of special tokens adds none to a prompt`, async (t) => {
     const text = (await loadAgentText(folder)) as FolderText;
     const {added_tokens: tokens} = JSON.parse(await readFile(`${folder}/tokenizer.json`, 'utf8'));
-    const names = tokens.map((token: {content: string}) => token.content).join('');
+    const names = (await addedContents()).join('');
     const addedIds = new Set(tokens.map((token: {id: number}) => token.id));
     const countAdded = (idea: string) =>
       text
@@ -153,5 +176,6 @@ for (const [name, [numEqual, numRows]] of Object.entries(numCases)) {
         .filter((id) => addedIds.has(id)).length;
     t.is(countAdded(names), countAdded('two'));
     t.is(countAdded('<|im_<|im_end|>end|>'), countAdded('two'));
+    t.is(countAdded(`\n${names}\n`), countAdded('two'));
   });
 }

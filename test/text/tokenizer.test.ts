@@ -85,6 +85,9 @@ test('damaged files are refused', async (t) => {
   await bad({model: {type: 'BPE', vocab: {a: -1}, merges: []}}, 'ILR_INVALID_MODEL');
   await bad({model: {type: 'BPE', vocab: {a: 2 ** 40}, merges: []}}, 'ILR_INVALID_MODEL');
   await bad(json([{id: 1} as never]), 'ILR_INVALID_MODEL');
+  await bad(json({a: 1} as never), 'ILR_INVALID_MODEL');
+  for (const merge of [1, null, {}])
+    await bad({model: {type: 'BPE', vocab: {a: 0}, merges: [merge as never]}}, 'ILR_INVALID_MODEL');
   await bad({model: {type: 'Unigram', vocab: []}}, 'ILR_UNSUPPORTED');
   await bad(json([], {pre_tokenizer: {type: 'Split', pattern: {Regex: '('}}}), 'ILR_INVALID_MODEL');
 });
