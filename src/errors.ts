@@ -31,3 +31,8 @@ export class IlrError extends Error {
     return typeof value === 'object' && value !== null && marker in value;
   }
 }
+
+/** What was thrown may be anything. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -196,7 +196,7 @@ export function requirePromptsFit(
 }
 
 /** Share of a group's rollouts that are correct. */
-export function accuracyOf(group: Group): number {
+function accuracyOf(group: Group): number {
   return mean(group.rollouts.map((rollout) => (rollout.isCorrect ? 1 : 0)));
 }
 

@@ -6,7 +6,6 @@
 #include <ATen/ops/tensor.h>
 
 #include <algorithm>
-#include <chrono>
 #include <map>
 #include <string_view>
 
@@ -263,11 +262,8 @@ void throw_if_aborted(const Control& control) {
 GenerateCounters generate(const Model& model, const GenerateRequest& request, int64_t cache_byte_limit,
                           const OnCompletion& on_completion, const OnToken& on_token, const Control& control) {
   const at::NoGradGuard no_grad;
-  const auto start = std::chrono::steady_clock::now();
   if (request.prompts.size() == 0) return {};
-  GenerateCounters counters = Generator(model, request, cache_byte_limit, on_completion, on_token, control).run();
-  counters.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  return counters;
+  return Generator(model, request, cache_byte_limit, on_completion, on_token, control).run();
 }
 
 }  // namespace ilr

@@ -7,7 +7,6 @@
 #include <ATen/ops/gt.h>
 #include <ATen/ops/lt.h>
 #include <ATen/ops/minimum.h>
-#include <ATen/ops/mul.h>
 #include <ATen/ops/sum.h>
 #include <ATen/ops/where.h>
 

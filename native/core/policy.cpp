@@ -144,6 +144,7 @@ GenerateCounters Policy::generate(const GenerateRequest& request,
   const Meter meter(state_->runtime);
   GenerateCounters counters = ilr::generate(state_->model, request, kCacheBytes, on_completion, on_token, control);
   counters.peak_bytes = meter.peak_bytes();
+  counters.seconds = meter.seconds();
   return counters;
 }
 

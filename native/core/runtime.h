@@ -25,7 +25,8 @@ class Runtime {
 
   // Runs `job` on the worker, later. `job` must not throw.
   void post(std::function<void()> job);
-  // Runs `job` on the worker and waits; an exception of the job is thrown here.
+  // Runs `job` on the worker and waits; an exception of the job is thrown here. Not to be called from a job: it would wait
+  // for itself.
   void run(const std::function<void()>& job);
 
   const std::string& device() const;

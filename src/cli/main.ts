@@ -40,7 +40,7 @@ export async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-export async function createProgram(args: readonly string[]): Promise<Command> {
+async function createProgram(args: readonly string[]): Promise<Command> {
   const program = new Command('ilr-native')
     .description(
       'Trains language models to reason better alone by letting them learn together (ILR, arXiv 2509.26306).',

@@ -20,7 +20,7 @@ export function createSetupReport(screen: Screen, now: () => number = Date.now):
   };
 }
 
-export function formatProgress({phase, message, done, total, unit}: SetupProgress, seconds: number): string {
+function formatProgress({phase, message, done, total, unit}: SetupProgress, seconds: number): string {
   const head = `${phase.padEnd(9)} ${seconds.toFixed(0).padStart(3)} s  `;
   if (done === undefined || total === undefined) return head + message;
   if (unit === 'files') return `${head}[${done}/${total}] ${message}`;

@@ -26,7 +26,7 @@ export interface Classroom {
 }
 
 /** Questions in a list to be ranked. */
-export const rankedQuestions = 4;
+const rankedQuestions = 4;
 
 /** One worked answer, from the prompt of a test. */
 export function soloLesson({agent, learner, prompts, tokenizer, random}: Classroom): Lesson {

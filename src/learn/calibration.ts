@@ -11,9 +11,9 @@ export interface PeerStatistics {
 }
 
 /** Below this, rewards have no spread: a peer's term is 0, and so are a group's advantages. */
-export const minSpread = 1e-6;
+const minSpread = 1e-6;
 
-export function statisticsOf(rewards: readonly number[]): PeerStatistics {
+function statisticsOf(rewards: readonly number[]): PeerStatistics {
   return {mean: mean(rewards), min: Math.min(...rewards), max: Math.max(...rewards)};
 }
 

@@ -41,7 +41,7 @@ export function resolveDevice(
 }
 
 /** The record of a set-up whose addon may be loaded. */
-export function requireState(root: string, env: Env): SetupState {
+function requireState(root: string, env: Env): SetupState {
   assertPlatform();
   const state = readState(buildFolder(root, env));
   if (state === undefined) {

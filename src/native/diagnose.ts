@@ -2,6 +2,7 @@ import {execFile} from 'node:child_process';
 import {existsSync, readFileSync} from 'node:fs';
 import {availableParallelism, cpus} from 'node:os';
 import {promisify} from 'node:util';
+import {messageOf} from '../errors.js';
 import {filesOf, hasNvidiaDevice} from './addon.js';
 import {findCached, findExplicit, findPythonTorch} from './libtorch.js';
 import {buildFolder, cacheFolder, type Env, packageRoot, packageVersion} from './paths.js';
@@ -234,8 +235,4 @@ function unusableGpu({name, description}: Device): Finding {
 
 function gigabytes(bytes: number): string {
   return (bytes / 1e9).toFixed(1);
-}
-
-function messageOf(error: unknown): string {
-  return (error as Error).message;
 }

@@ -5,8 +5,8 @@ import {IlrError} from '../errors.js';
 import {cacheFolder, type Env} from './paths.js';
 import {runProcess} from './run-process.js';
 
-export const oldestMinor = 11;
-export const newestMinor = 15;
+const oldestMinor = 11;
+const newestMinor = 15;
 export const supportedVersions = `2.${oldestMinor} to 2.${newestMinor}`;
 
 export interface Libtorch {
@@ -60,7 +60,7 @@ export function parseHeaderVersion(text: string): string | undefined {
   return major !== undefined && minor !== undefined ? `${major}.${minor}.${patch ?? 0}` : undefined;
 }
 
-export function majorMinor(version: string): string {
+function majorMinor(version: string): string {
   return version.split('.').slice(0, 2).join('.');
 }
 
@@ -77,7 +77,7 @@ function readVersion(root: string): string | undefined {
 }
 
 /** Takes the folder that the user named, or says why it will not do; never falls through to another one. */
-export function takeExplicit(folder: string, setting: string): FoundLibtorch {
+function takeExplicit(folder: string, setting: string): FoundLibtorch {
   const found = inspectLibtorch(path.resolve(folder));
   if ('problem' in found) {
     throw new IlrError(

@@ -3,7 +3,7 @@ import type {StepMetrics} from '../types.js';
 import {withIo} from './files.js';
 
 /** Figures of the clock, the only ones that two equal runs may differ in. */
-export const wallClockMetrics: readonly string[] = ['seconds', 'tokensPerSecond'];
+const wallClockMetrics: readonly string[] = ['seconds', 'tokensPerSecond'];
 
 /** The steps of a metrics.jsonl; one that is still being written, at its end, is left out. */
 export async function readMetrics(file: string): Promise<StepMetrics[]> {

@@ -1,7 +1,7 @@
 import {resolve} from 'node:path';
 import {pathToFileURL} from 'node:url';
 import type {RunConfig} from '../config.js';
-import {IlrError} from '../errors.js';
+import {IlrError, messageOf} from '../errors.js';
 import type {Completion} from '../policy.js';
 import type {Grade, Group, RewardFunction, Rollout, UngradedGroup} from '../types.js';
 import {exactReward} from './exact.js';
@@ -115,8 +115,4 @@ async function withTimeout<T>(work: Promise<T>, timeoutMs: number): Promise<T> {
   } finally {
     clearTimeout(timer);
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

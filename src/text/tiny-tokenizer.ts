@@ -22,7 +22,7 @@ export interface TinyTokenizer {
 export const unknownPiece = '\ufffd';
 
 /** `<|user|>…<|end|><|assistant|>…<|end|>`, without a newline; a system message is written as the user's. */
-export function tinyChatTemplate(specials: TinyTokenizerOptions['specials']): string {
+function tinyChatTemplate(specials: TinyTokenizerOptions['specials']): string {
   const text = (value: string) => JSON.stringify(value);
   return (
     `{% for message in messages %}{{ ${text(specials.assistant)} if message.role == 'assistant' else ${text(specials.user)} }}` +

@@ -15,6 +15,7 @@ import type {
 } from '../../src/policy.js';
 import {sequenceAt} from '../../src/ragged.js';
 import type {Agent, AgentText} from '../../src/types.js';
+import {updateResult} from './update-result.js';
 
 /** A policy without weights: what it says comes from a function. For tests of everything above the seam. */
 
@@ -152,28 +153,17 @@ export class ScriptedPolicy implements Policy {
     }
     this.state = {updates: this.state.updates + 1, memory};
     const groups = new Set(batch.groupIndex).size;
-    return {
+    return updateResult({
       loss: memory / 2 ** 32,
       entropy: 1,
       gradNorm: 1,
       learningRate: options.learningRate,
-      ratioMean: 1,
-      ratioMax: 1,
-      ratioClippedFraction: 0,
-      samplerKl: 0,
-      samplerMaxAbsDiff: 0,
-      skipped: false,
       step: this.state.updates,
-      skippedSteps: 0,
       trainedTokens: batch.completions.ids.length,
       forwardTokens: batch.completions.ids.length,
-      microBatches: 1,
-      zeroSpreadGroups: 0,
       groups,
-      peakBytes: 0,
-      seconds: 0,
       advantages: new Float64Array(batch.rewards.length),
-    };
+    });
   }
 
   async save(folder: string): Promise<void> {

@@ -1,37 +1,11 @@
 import test from 'ava';
 import {finite, updateFigures} from '../../src/learn/metrics.js';
-import type {UpdateResult} from '../../src/policy.js';
-
-function result(changes: Partial<UpdateResult>): UpdateResult {
-  return {
-    loss: 0,
-    entropy: 0,
-    gradNorm: 0,
-    learningRate: 0,
-    ratioMean: 1,
-    ratioMax: 1,
-    ratioClippedFraction: 0,
-    samplerKl: 0,
-    samplerMaxAbsDiff: 0,
-    skipped: false,
-    step: 1,
-    skippedSteps: 0,
-    trainedTokens: 1,
-    forwardTokens: 1,
-    microBatches: 1,
-    zeroSpreadGroups: 0,
-    groups: 1,
-    peakBytes: 0,
-    seconds: 0,
-    advantages: new Float64Array(0),
-    ...changes,
-  };
-}
+import {updateResult} from '../helpers/update-result.js';
 
 test('figures of minibatches are weighted by their trained tokens, extremes are extremes, counts add up', (t) => {
   const figures = updateFigures([
-    result({loss: 1, trainedTokens: 30, ratioMax: 1.1, groups: 4, zeroSpreadGroups: 1, skipped: true}),
-    result({loss: 5, trainedTokens: 10, ratioMax: 1.4, groups: 4, zeroSpreadGroups: 3, learningRate: 0.5}),
+    updateResult({loss: 1, trainedTokens: 30, ratioMax: 1.1, groups: 4, zeroSpreadGroups: 1, skipped: true}),
+    updateResult({loss: 5, trainedTokens: 10, ratioMax: 1.4, groups: 4, zeroSpreadGroups: 3, learningRate: 0.5}),
   ]);
   t.is(figures.loss, 2);
   t.is(figures.ratio_max, 1.4);
@@ -43,8 +17,8 @@ test('figures of minibatches are weighted by their trained tokens, extremes are 
 
 test('sampler and scorer are compared on the first minibatch: the update behind it has moved the weights', (t) => {
   const figures = updateFigures([
-    result({samplerKl: 1e-14, samplerMaxAbsDiff: 5e-7}),
-    result({samplerKl: 1e-3, samplerMaxAbsDiff: 0.09}),
+    updateResult({samplerKl: 1e-14, samplerMaxAbsDiff: 5e-7}),
+    updateResult({samplerKl: 1e-3, samplerMaxAbsDiff: 0.09}),
   ]);
   t.is(figures['sampler/kl'], 1e-14);
   t.is(figures['sampler/max_abs_diff'], 5e-7);
