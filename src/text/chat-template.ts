@@ -12,9 +12,19 @@ interface ContentSegment {
   readonly content: readonly (string | Int32Array)[];
 }
 
-/** Renders messages, in order, into segments that end where the assistant goes on. */
+export interface RenderOptions {
+  /** Default true: ends where the assistant goes on. */
+  readonly addGenerationPrompt?: boolean;
+  /**
+  Default false. True: the contents are the user's own, all text: the template reads them (Qwen3's drops the thinking of earlier turns) and a special
+  token's string in them is that token, as in transformers' `apply_chat_template`.
+  */
+  readonly isTrusted?: boolean;
+}
+
+/** Renders messages, in order, into segments. */
 export interface Renderer {
-  render(messages: readonly Message[], options?: {readonly addGenerationPrompt?: boolean}): readonly Segment[];
+  render(messages: readonly Message[], options?: RenderOptions): readonly Segment[];
 }
 
 const maxTemplateLength = 262_144;
@@ -45,8 +55,10 @@ export function createChatTemplate(template: string, variables: Readonly<Record<
     throw new IlrError('ILR_INVALID_MODEL', 'chat template: expected text without the character U+E000, got one');
   const parsed = attempt('expected a Jinja template', () => withTimeLimit(() => new Template(template)));
   return {
-    render(messages, {addGenerationPrompt = true} = {}) {
-      const outlined = messages.map((message, index) => outline(message, index));
+    render(messages, {addGenerationPrompt = true, isTrusted = false} = {}) {
+      const outlined = messages.map((message, index) =>
+        isTrusted ? {role: message.role, text: plainContent(message)} : outline(message, index),
+      );
       const rendered = attempt('expected it to render these messages', () =>
         withTimeLimit(() =>
           evaluate(parsed, {
@@ -61,9 +73,15 @@ export function createChatTemplate(template: string, variables: Readonly<Record<
           'ILR_INVALID_MODEL',
           `chat template: expected at most ${maxRenderedLength} characters, got ${rendered.length}`,
         );
-      return split(rendered, messages, outlined);
+      if (isTrusted) return [{kind: 'template', text: rendered}];
+      return split(rendered, messages, outlined as readonly Outline[]);
     },
   };
+}
+
+function plainContent({role, content}: Message): string {
+  if (content.every((part) => typeof part === 'string')) return content.join('');
+  throw new IlrError('ILR_INVALID_ARGUMENT', `trusted messages: expected text, got token ids from the ${role}`);
 }
 
 /**

@@ -2,7 +2,7 @@ import {readFile, stat} from 'node:fs/promises';
 import {join} from 'node:path';
 import {IlrError} from '../errors.js';
 import type {AgentText, Message} from '../types.js';
-import {createChatTemplate, plainTemplate, type Renderer, type Segment} from './chat-template.js';
+import {createChatTemplate, plainTemplate, type Renderer, type RenderOptions, type Segment} from './chat-template.js';
 import {encodeSegments, endOfTurn} from './prompt.js';
 import {type AddedToken, Tokenizer, type TokenizerJson} from './tokenizer.js';
 
@@ -71,7 +71,7 @@ export class FolderText implements AgentText {
     this.stops = new Set(stopIds);
   }
 
-  promptIds(messages: readonly Message[], options: {readonly addGenerationPrompt?: boolean} = {}): Int32Array {
+  promptIds(messages: readonly Message[], options: RenderOptions = {}): Int32Array {
     if (messages.length === 0)
       throw new IlrError('ILR_INVALID_ARGUMENT', 'promptIds: expected at least one message, got none');
     const prefix = this.prefix.map((text): Segment => ({kind: 'template', text}));

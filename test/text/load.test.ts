@@ -122,7 +122,7 @@ test('no messages make no prompt', async (t) => {
   t.throws(() => text.promptIds([]), {code: 'ILR_INVALID_ARGUMENT'});
 });
 
-const numCases = {smollm2: [10, 10], 'qwen2.5': [20, 20], qwen3: [24, 30]} as const;
+const numCases = {smollm2: 10, 'qwen2.5': 20, qwen3: 30} as const;
 
 /** The strings of the added tokens of every tokenizer at hand, whichever the agent's own is. */
 async function addedContents(): Promise<string[]> {
@@ -133,7 +133,7 @@ async function addedContents(): Promise<string[]> {
   );
 }
 
-for (const [name, [numEqual, numRows]] of Object.entries(numCases)) {
+for (const [name, numRows] of Object.entries(numCases)) {
   const folder = sharedPath('tokenizers', name);
   if (!folder) {
     test.skip(`${name}: golden_chat.jsonl (../shared is not here)`, () => undefined);
@@ -142,7 +142,7 @@ for (const [name, [numEqual, numRows]] of Object.entries(numCases)) {
   test(`${name}: prompts have the ids of golden_chat.jsonl`, async (t) => {
     const rows = (await readFile(`${folder}/golden_chat.jsonl`, 'utf8')).trimEnd().split('\n');
     const texts = new Map<string, FolderText>();
-    let equal = 0;
+    t.is(rows.length, numRows);
     for (const row of rows) {
       const {messages, text: _, ids, add_generation_prompt: addGenerationPrompt, ...chat} = JSON.parse(row);
       const key = JSON.stringify(chat);
@@ -152,13 +152,13 @@ for (const [name, [numEqual, numRows]] of Object.entries(numCases)) {
         role,
         content: [content],
       }));
-      // Qwen3's template drops the thinking of earlier turns, and its <think> is an added token: contents must survive here, as pieces.
-      const differs = name === 'qwen3' && prompt.some(({content}) => String(content[0]).includes('<think>'));
-      const got = [...text.promptIds(prompt, {addGenerationPrompt})];
-      if (!differs) t.deepEqual(got, ids);
-      if (!differs) equal++;
+      t.deepEqual([...text.promptIds(prompt, {addGenerationPrompt, isTrusted: true})], ids);
+      // Qwen3's template drops the thinking of earlier turns, and its <think> is an added token: a content that is not trusted survives, as pieces.
+      const holdsThinking = name === 'qwen3' && prompt.some(({content}) => String(content[0]).includes('<think>'));
+      const untrusted = [...text.promptIds(prompt, {addGenerationPrompt})];
+      if (!holdsThinking) t.deepEqual(untrusted, ids);
+      else t.true(text.tokenizer.decode(untrusted, {keepSpecial: true}).includes('<think>\nhmm\n</think>\n\nanswer'));
     }
-    t.deepEqual([equal, rows.length], [numEqual, numRows]);
   });
 
   test(`${name}: a peer’s idea made of special tokens adds none to a prompt`, async (t) => {
