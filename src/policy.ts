@@ -60,6 +60,8 @@ export interface ScoreRequest {
   /** [ids] 1: wanted. A sequence's first token has no log-prob: 0 there. */
   readonly mask: Uint8Array;
   readonly temperature?: number;
+  /** false: by the base under the adapter, the reference policy of an agent that trains one. */
+  readonly adapter?: false;
   readonly signal?: AbortSignal;
 }
 
@@ -81,6 +83,10 @@ export interface TrainingBatch {
     readonly mask: Uint8Array;
     /** [ids] nats; ignored by `nll`. */
     readonly samplerLogprobs: Float32Array;
+    /** [ids] nats: π_old by the scorer. Left out: `samplerLogprobs` are π_old. exp(old − sampler) is the importance correction. */
+    readonly oldLogprobs?: Float32Array;
+    /** [ids] nats, of the reference policy; needed where `beta` > 0. */
+    readonly refLogprobs?: Float32Array;
   };
   /** [B] calibrated rewards; ignored by `nll`. */
   readonly rewards: Float64Array;
@@ -91,6 +97,13 @@ export interface TrainingBatch {
   /** [B] index into stageWeights; each stage is normalised by its own token count. */
   readonly stage: Uint8Array;
   readonly stageWeights: Float64Array;
+  /** [B] what is subtracted from each reward, with `baseline: 'given'`. */
+  readonly baseline?: Float64Array;
+  /**
+  [S] tokens that `dapo`, `cispo` and `vespo` divide a stage by: those trained of the whole generation batch, over its number of
+  minibatches. Left out: of this batch.
+  */
+  readonly stageTokens?: Float64Array;
 }
 
 export interface OptimizerOptions {
@@ -106,12 +119,45 @@ export interface OptimizerOptions {
   readonly maxGradNorm?: number;
 }
 
+export type PolicyLoss = 'grpo' | 'bnpo' | 'dr_grpo' | 'dapo' | 'cispo' | 'sapo' | 'luspo' | 'vespo';
+
 export interface UpdateOptions extends OptimizerOptions {
   /** `dapo`: clipped surrogate, mean over all trained tokens of a stage (arXiv 2503.14476). `nll`: negative log-likelihood. */
-  readonly loss: 'dapo' | 'nll';
+  readonly loss: PolicyLoss | 'nll';
   readonly temperature?: number;
+  /** `sequence`: exp of the mean log-ratio of a completion (GSPO, arXiv 2507.18071). */
+  readonly ratio?: 'token' | 'sequence';
   readonly epsilonLow?: number;
   readonly epsilonHigh?: number;
+  /** Two-sided clipping: the largest ratio, whatever the advantage. */
+  readonly delta?: number;
+  /** `cispo`: the largest weight. */
+  readonly cispoCap?: number;
+  readonly sapoTemperaturePositive?: number;
+  readonly sapoTemperatureNegative?: number;
+  readonly vespoKPositive?: number;
+  readonly vespoLambdaPositive?: number;
+  readonly vespoKNegative?: number;
+  readonly vespoLambdaNegative?: number;
+  /** `dr_grpo` divides by it. */
+  readonly maxCompletionTokens?: number;
+  /** Weight of the KL divergence from the reference policy; above 0 needs `refLogprobs`. */
+  readonly beta?: number;
+  readonly kl?: 'k1' | 'k2' | 'k3';
+  readonly klUnbiased?: boolean;
+  readonly entropyBonus?: number;
+  /** Share of the tokens, those of the highest entropy, that the policy loss is taken over. */
+  readonly topEntropyFraction?: number;
+  /** Of the sampler's distribution, by exp(old − sampler). */
+  readonly importanceCorrection?: 'none' | 'token_truncate' | 'token_mask' | 'sequence_truncate' | 'sequence_mask';
+  readonly importanceMax?: number;
+  readonly importanceMin?: number;
+  /** Leaves out completions with a negative advantage whose mean of sampler − present log-prob is above it. */
+  readonly offPolicyThreshold?: number;
+  readonly baseline?: 'group' | 'leave-one-out' | 'given';
+  readonly scale?: 'group' | 'batch' | 'none';
+  readonly std?: 'population' | 'sample';
+  readonly stdEpsilon?: number;
   readonly microBatchTokens?: number;
   readonly signal?: AbortSignal;
   /** Micro-batches done of all. Must not throw. */
@@ -164,6 +210,8 @@ export interface Policy {
   generate(request: GenerateRequest): Generation;
   logprobs(request: ScoreRequest): Promise<ScoreResult>;
   update(batch: TrainingBatch, options: UpdateOptions): Promise<UpdateResult>;
+  /** Weights ← mix·(those of `other`) + (1 − mix)·(these), for a reference policy that follows; models of one shape on one runtime. */
+  copyFrom(other: Policy, mix: number): Promise<void>;
   /** Writes config.json and model.safetensors, and optimizer.safetensors with `optimizer: true`, into an existing folder; each file is synced. */
   save(folder: string, options?: {readonly optimizer?: boolean}): Promise<void>;
   dispose(): Promise<void>;

@@ -63,6 +63,7 @@ export interface AddonPolicy {
   logprobs(request: Omit<ScoreRequest, 'signal'>): AddonCall<ScoreResult>;
   /** `onProgress` must not throw. */
   update(batch: TrainingBatch, options: Omit<UpdateOptions, 'signal'>): AddonCall<UpdateResult>;
+  copyFrom?(other: AddonPolicy, mix: number): AddonCall<void>;
   save(folder: string, options?: {readonly optimizer?: boolean}): AddonCall<void>;
   dispose(): Promise<void>;
 }

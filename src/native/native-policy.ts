@@ -85,6 +85,24 @@ export class NativePolicy implements Policy {
     return runCall(() => this.native.update(batch, options), options);
   }
 
+  copyFrom(other: Policy, mix: number): Promise<void> {
+    return runCall(() => {
+      if (!(other instanceof NativePolicy)) {
+        throw new IlrError(
+          'ILR_INVALID_ARGUMENT',
+          'copyFrom: expected a NativePolicy of the same runtime, got another Policy.',
+        );
+      }
+      if (this.native.copyFrom === undefined) {
+        throw new IlrError(
+          'ILR_UNSUPPORTED',
+          'copyFrom: the addon that was built cannot do it; run ilr-native setup again.',
+        );
+      }
+      return this.native.copyFrom(other.native, mix);
+    });
+  }
+
   save(folder: string, options?: {readonly optimizer?: boolean}): Promise<void> {
     return runCall(() => this.native.save(folder, options));
   }

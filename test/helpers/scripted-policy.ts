@@ -166,6 +166,11 @@ export class ScriptedPolicy implements Policy {
     });
   }
 
+  async copyFrom(other: ScriptedPolicy, mix: number): Promise<void> {
+    const memory = Math.round(mix * other.state.memory + (1 - mix) * this.state.memory);
+    this.state = {updates: this.state.updates, memory};
+  }
+
   async save(folder: string): Promise<void> {
     await writeFile(join(folder, 'scripted.json'), JSON.stringify(this.state));
   }
