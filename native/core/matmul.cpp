@@ -52,7 +52,7 @@ void multiply_on_cpu(at::Tensor& c, const at::Tensor& a, const at::Tensor& b, bo
 struct Linear : torch::autograd::Function<Linear> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& weight,
                             const std::optional<at::Tensor>& bias, const std::optional<at::Tensor>& residual) {
-    ctx->save_for_backward({x, weight});
+    ctx->save_for_backward({weight.requires_grad() ? x : at::Tensor(), weight});
     ctx->saved_data["has_bias"] = bias.has_value();
     ctx->saved_data["has_residual"] = residual.has_value();
     at::Tensor y = residual ? residual->clone() : at::empty({x.size(0), weight.size(0)}, x.options());

@@ -123,8 +123,21 @@ void Model::draw(uint64_t seed) {
   }
 }
 
+Model Model::with_adapter(std::shared_ptr<const Adapter> adapter) const {
+  Model model = *this;
+  model.adapter_ = std::move(adapter);
+  return model;
+}
+
+Model Model::clone() const {
+  const at::NoGradGuard no_grad;
+  Model model(config_, options_.dtype().toScalarType(), options_.device());
+  for (size_t i = 0; i < parameters_.size(); ++i) model.parameters_[i].second.copy_(parameters_[i].second);
+  return model;
+}
+
 void Model::require_grad(bool on) {
-  for (const auto& [name, parameter] : parameters_) parameter.set_requires_grad(on);
+  for (const auto& [name, parameter] : trained_parameters()) parameter.set_requires_grad(on);
 }
 
 int64_t Model::parameter_count() const {
@@ -145,6 +158,13 @@ const Rope& Model::rope_for(const Packing& packing) const {
   return rope_;
 }
 
+at::Tensor Model::project(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                          const at::Tensor& residual, size_t layer, Adapter::Place place) const {
+  at::Tensor y = linear_layer(x, weight, bias, residual);
+  const LowRank* term = adapter_ ? adapter_->find(static_cast<int64_t>(layer), place) : nullptr;
+  return term == nullptr ? y : add_low_rank(y, x, *term);
+}
+
 template <typename Attend>
 at::Tensor Model::run(const Packing& packing, Attend&& attend) const {
   const at::Tensor ids = at::tensor(at::ArrayRef<int32_t>(packing.ids), at::kLong).to(options_.device());
@@ -152,9 +172,11 @@ at::Tensor Model::run(const Packing& packing, Attend&& attend) const {
   for (size_t l = 0; l < layers_.size(); ++l) {
     const Layer& layer = layers_[l];
     const at::Tensor h = rms_norm(x, layer.input_norm_C, config_.rms_norm_eps);
-    x = linear_layer(attend(linear_layer(h, layer.qkv_RC, layer.qkv_bias_R), l), layer.output_CA, {}, x);
-    const at::Tensor gate_up = linear_layer(rms_norm(x, layer.post_norm_C, config_.rms_norm_eps), layer.gate_up_FC);
-    x = linear_layer(swiglu(gate_up), layer.down_CF, {}, x);
+    const at::Tensor attended = attend(project(h, layer.qkv_RC, layer.qkv_bias_R, {}, l, Adapter::qkv), l);
+    x = project(attended, layer.output_CA, {}, x, l, Adapter::output);
+    const at::Tensor normed = rms_norm(x, layer.post_norm_C, config_.rms_norm_eps);
+    x = project(swiglu(project(normed, layer.gate_up_FC, {}, {}, l, Adapter::gate_up)), layer.down_CF, {}, x, l,
+                Adapter::down);
   }
   return rms_norm(x, norm_C_, config_.rms_norm_eps);
 }

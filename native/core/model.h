@@ -3,17 +3,17 @@
 #include <ATen/core/Tensor.h>
 
 #include <map>
+#include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
+#include "adapter.h"
 #include "layers.h"
 #include "model_config.h"
+#include "named_tensors.h"
 #include "safetensors.h"
 
 namespace ilr {
-
-using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
 
 // Keys and values of what was read so far, per layer [rows, KV*D]. Who owns which rows is the generator's business.
 struct KvCache {
@@ -22,6 +22,7 @@ struct KvCache {
 
 // The Llama family (llama, qwen2), driven by config.json; the same code on every device. q/k/v and gate/up are stored
 // fused; the Hugging Face tensors are views of them, so that loading, sampling, training and saving share one storage.
+// Weights are reference-counted: a copy of a Model is another handle on the same ones.
 class Model {
  public:
   Model(const ModelConfig& config, at::ScalarType dtype, at::Device device);
@@ -33,7 +34,13 @@ class Model {
   NamedTensors hf_tensors() const { return hf_views(parameters_); }  // views under the Hugging Face names
   // The same split of any tensors shaped like the parameters (gradients, say).
   NamedTensors hf_views(const NamedTensors& fused) const;
-  void require_grad(bool on);
+  // The same weights under another adapter; nullptr: none.
+  Model with_adapter(std::shared_ptr<const Adapter> adapter) const;
+  const Adapter* adapter() const { return adapter_.get(); }
+  Model clone() const;  // weights of its own, without the adapter
+  // What is trained: the adapter's parameters where there is one, else the model's own.
+  const NamedTensors& trained_parameters() const { return adapter_ ? adapter_->parameters() : parameters_; }
+  void require_grad(bool on);  // of the trained parameters
   int64_t parameter_count() const;
 
   // Hidden states after the final norm, [T, C]. Without a cache rows attend each other, with gradient where it is on.
@@ -51,6 +58,9 @@ class Model {
   };
   template <typename Attend>
   at::Tensor run(const Packing& packing, Attend&& attend) const;
+  // x weight^T (+ bias) (+ residual), and the adapter's term where it has one for this place.
+  at::Tensor project(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& residual,
+                     size_t layer, Adapter::Place place) const;
   const Rope& rope_for(const Packing& packing) const;
 
   ModelConfig config_;
@@ -59,6 +69,7 @@ class Model {
   at::Tensor embedding_VC_, norm_C_, output_VC_;
   std::vector<Layer> layers_;
   NamedTensors parameters_;
+  std::shared_ptr<const Adapter> adapter_;
   mutable Rope rope_;  // grown to the longest position seen
 };
 

@@ -54,7 +54,8 @@ struct ScoreTokens : torch::autograd::Function<ScoreTokens> {
     const at::Tensor coefficient = grads[0].mul(1 / temperature).unsqueeze(1);
     const int64_t rows = hidden.size(0);
     const int64_t chunk = rows_per_chunk(weight.size(0), hidden.element_size());
-    at::Tensor dhidden = at::empty_like(hidden), dweight = at::zeros_like(weight);
+    at::Tensor dhidden = at::empty_like(hidden), dweight;
+    if (ctx->needs_input_grad(1)) dweight = at::zeros_like(weight);  // not of a frozen base
     for (int64_t begin = 0; begin < rows; begin += chunk) {
       const int64_t n = std::min(chunk, rows - begin);
       const at::Tensor h = hidden.narrow(0, begin, n), c = coefficient.narrow(0, begin, n);
@@ -65,7 +66,7 @@ struct ScoreTokens : torch::autograd::Function<ScoreTokens> {
       dlogits.scatter_add_(1, targets.narrow(0, begin, n).unsqueeze(1), c);
       at::Tensor dh = dhidden.narrow(0, begin, n);
       matrix_product_into(dh, dlogits, weight);
-      matrix_product_into(dweight, dlogits.t(), h, true);
+      if (dweight.defined()) matrix_product_into(dweight, dlogits.t(), h, true);
     }
     return {dhidden, dweight, at::Tensor(), at::Tensor()};
   }
