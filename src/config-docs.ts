@@ -11,6 +11,8 @@ interface Schema {
   readonly properties?: Readonly<Record<string, Schema>>;
   readonly required?: readonly string[];
   readonly items?: Schema;
+  /** Where these keys are described. */
+  readonly sameAs?: string;
 }
 
 const head = `# Configuration
@@ -36,6 +38,7 @@ export function configDocs(): string {
 function rowsOf(schema: Schema, prefix: string): string[] {
   return Object.entries(schema.properties ?? {}).flatMap(([name, value]) => {
     const key = `${prefix}${name}`;
+    if (value.sameAs) return [row(key, `keys of \`${value.sameAs}\``, 'optional', value.description)];
     if (value.properties) return [...groupRow(key, value), ...rowsOf(value, `${key}.`)];
     if (value.items?.properties) {
       return [row(key, 'list', 'required', value.description), ...rowsOf(value.items, `${key}.*.`)];

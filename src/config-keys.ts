@@ -26,7 +26,8 @@ The known key nearest to one that is not known: one with the same name elsewhere
 export function nearestKey(path: readonly PropertyKey[], key: string): string | undefined {
   const near = nearest(key, keysAt(path));
   if (near !== undefined) return writePath([...path, near]);
-  return allKeys(configKeys).find((known) => known.split('.').at(-1) === key);
+  const elsewhere = allKeys(configKeys).filter((known) => known.split('.').at(-1) === key);
+  return elsewhere.find((known) => !known.includes('[]')) ?? elsewhere[0];
 }
 
 /** The keys that may stand at a place of the configuration. */

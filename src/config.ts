@@ -1,12 +1,42 @@
 import {z} from 'zod';
+import {type LossSettings, lossKeys, lossProblems, resolveLoss} from './config-loss.js';
+import {problemsOf} from './config-rules.js';
 
 /**
 The configuration of a run: the one schema, with every default. `docs/config.md` is generated from it.
 `src/config-file.ts` reads it from YAML and reports errors by file, line and column.
 */
 
+/** The same keys, none filled in: what an agent changes of the run's settings. */
+function withoutDefaults<T extends z.ZodRawShape>(schema: z.ZodObject<T>) {
+  const keys = Object.entries(schema.shape).map(([key, value]) => {
+    const inner = value instanceof z.ZodDefault ? value.unwrap() : value;
+    return [key, z.optional(inner)];
+  });
+  return z.strictObject(Object.fromEntries(keys)) as unknown as z.ZodType<Partial<z.output<z.ZodObject<T>>>>;
+}
+
 const positiveInt = z.int().positive();
 const fraction = z.number().min(0).max(1);
+
+const optimizer = z.strictObject({
+  learningRate: z.number().positive().default(1e-6),
+  warmupSteps: z.int().nonnegative().default(0),
+  beta1: fraction.default(0.9),
+  beta2: fraction.default(0.999),
+  epsilon: z.number().positive().default(1e-8),
+  weightDecay: z.number().nonnegative().default(0),
+  maxGradNorm: z.number().nonnegative().default(1),
+});
+
+const loss = lossKeys
+  .superRefine((own, context) => {
+    // Not to be continued: what is checked across sections reads the resolved loss.
+    for (const {path, ...problem} of lossProblems(own)) {
+      context.addIssue({code: 'custom', ...problem, path: [...path], continue: false});
+    }
+  })
+  .transform((own) => resolveLoss(own));
 
 const agent = z.strictObject({
   name: z
@@ -28,6 +58,12 @@ const agent = z.strictObject({
     .default('auto')
     .describe('`auto`: the tokenizer’s chat template, `plain` where it has none.'),
   temperature: z.number().positive().default(1).describe('Of sampling and of training: the same distribution.'),
+  loss: lossKeys
+    .optional()
+    .meta({sameAs: 'loss', description: 'What this agent has of its own; the rest is the run’s.'}),
+  optimizer: withoutDefaults(optimizer)
+    .optional()
+    .meta({sameAs: 'optimizer', description: 'What this agent has of its own; the rest is the run’s.'}),
 });
 
 const data = z.strictObject({
@@ -93,7 +129,10 @@ const dialogue = z.strictObject({
     .prefault({}),
   prompts: z
     .strictObject({
-      share: z.string().default('{question}\n\nReason step by step and put your final answer within \\boxed{}.'),
+      share: z
+        .string()
+        .refine((text) => text.includes('{question}'), 'expected the placeholder {question}, or no agent would see one')
+        .default('{question}\n\nReason step by step and put your final answer within \\boxed{}.'),
       cooperative: z
         .string()
         .default(
@@ -129,26 +168,64 @@ const reward = z.strictObject({
   correct: z.number().default(1),
   wellFormed: z.number().default(0.1).describe('Answered in the asked form, but wrong.'),
   none: z.number().default(0).describe('No answer, or cut off.'),
+  overlongCache: positiveInt
+    .optional()
+    .describe(
+      'DAPO’s overlong penalty: over the last so many tokens before `dialogue.maxNewTokens` the reward falls linearly, to overlongPenalty below; off when left out.',
+    ),
+  overlongPenalty: z.number().positive().optional().describe('With overlongCache; 1 when left out.'),
 });
 
-const optimizer = z.strictObject({
-  learningRate: z.number().positive().default(1e-6),
-  warmupSteps: z.int().nonnegative().default(0),
-  beta1: fraction.default(0.9),
-  beta2: fraction.default(0.999),
-  epsilon: z.number().positive().default(1e-8),
-  weightDecay: z.number().nonnegative().default(0),
-  maxGradNorm: z.number().nonnegative().default(1),
-});
+const advantage = z
+  .strictObject({
+    baseline: z
+      .enum(['group', 'leave-one-out', 'ema'])
+      .default('group')
+      .describe(
+        'What is subtracted from a reward: the group’s mean, the mean of the others in it, or a moving average per agent and stage (SPIRAL’s role-conditioned baseline).',
+      ),
+    decay: fraction.optional().describe('ema: b ← decay·b + (1 − decay)·mean reward of the step; 0.95 when left out.'),
+    scale: z
+      .enum(['group', 'batch', 'none'])
+      .optional()
+      .describe('Whose standard deviation it is divided by. `group` when left out; with ema `none`.'),
+    std: z
+      .enum(['population', 'sample'])
+      .optional()
+      .describe('Divided by n or by n − 1, with a scale; `population` when left out.'),
+    epsilon: z
+      .number()
+      .positive()
+      .optional()
+      .describe('Added to the standard deviation, with a scale; 1e-6 when left out.'),
+  })
+  .transform(({scale: given, ...own}) => {
+    const scale = given ?? (own.baseline === 'ema' ? 'none' : 'group');
+    return {
+      scale,
+      ...(own.baseline === 'ema' && {decay: 0.95}),
+      ...(scale !== 'none' && {std: 'population' as const, epsilon: 1e-6}),
+      ...own,
+    };
+  });
 
-const loss = z.strictObject({
-  epsilonLow: z.number().positive().default(0.2),
-  epsilonHigh: z.number().positive().default(0.28),
-  soloWeight: z.number().nonnegative().default(1).describe('w_s: weight of the solo answers.'),
-  fusionWeight: z.number().nonnegative().default(1).describe('w_f: weight of the fused answers.'),
-});
+const reference = z
+  .strictObject({
+    kind: z
+      .enum(['none', 'frozen', 'synchronised', 'base'])
+      .default('none')
+      .describe(
+        'What beta’s divergence is from: the agents as they started; a copy that follows them; or the base under an adapter.',
+      ),
+    every: positiveInt.optional().describe('synchronised: steps between two copies. Required then.'),
+    mix: fraction
+      .refine((mix) => mix > 0, 'expected more than 0')
+      .optional()
+      .describe('synchronised: reference ← mix·agent + (1 − mix)·reference; 0.6 when left out.'),
+  })
+  .transform((own) => (own.kind === 'synchronised' ? {mix: 0.6, ...own} : own));
 
-export const runSchema = z.strictObject({
+const keys = z.strictObject({
   method: z.enum(['ilr', 'grpo']).default('ilr').describe('`grpo`: each agent alone, the baseline.'),
   seed: z.int().nonnegative().default(0).describe('Every draw of the run follows from it.'),
   output: z.string().default('runs/ilr').describe('Folder of metrics, dialogues and checkpoints.'),
@@ -166,8 +243,8 @@ export const runSchema = z.strictObject({
     .array(agent)
     .min(1)
     .refine(
-      (agents) => new Set(agents.map(({name}) => name)).size === agents.length,
-      'expected another name for each agent',
+      (agents) => new Set(agents.map(({name}) => name.toLowerCase())).size === agents.length,
+      'expected another name for each agent, in more than upper and lower case',
     ),
   data,
   difficulty: difficulty.prefault({}),
@@ -186,13 +263,31 @@ export const runSchema = z.strictObject({
     .describe('G: completions of one prompt by one agent.'),
   questionsPerStep: positiveInt.default(32).describe('Questions of one training step.'),
   steps: positiveInt.default(100).describe('Training steps.'),
-  minibatches: positiveInt.default(1).describe('Optimiser steps per training step; each takes a share of the groups.'),
+  minibatches: positiveInt
+    .default(1)
+    .describe('Optimiser steps per pass over a step’s groups; each takes a share of them.'),
+  iterations: positiveInt
+    .default(1)
+    .describe('Passes over a step’s groups (μ): minibatches × iterations optimiser steps per training step.'),
+  dynamicSampling: z
+    .strictObject({
+      rounds: z
+        .int()
+        .nonnegative()
+        .default(0)
+        .describe(
+          'At most so many times a step replaces the questions whose groups all have equal rewards by the next ones (DAPO); 0: never.',
+        ),
+    })
+    .prefault({}),
   matchTokens: z
     .boolean()
     .default(false)
     .describe('grpo: draw as many questions per step as an ILR step’s generated tokens pay for.'),
   optimizer: optimizer.prefault({}),
   loss: loss.prefault({}),
+  advantage: advantage.prefault({}),
+  reference: reference.prefault({}),
   eval: z
     .strictObject({
       every: z.int().nonnegative().default(0).describe('Steps between evaluations; 0: only before and after.'),
@@ -210,7 +305,23 @@ export const runSchema = z.strictObject({
     .prefault({}),
 });
 
+export const runSchema = keys.superRefine((config, context) => {
+  for (const {path, ...problem} of problemsOf(config)) context.addIssue({code: 'custom', ...problem, path: [...path]});
+});
+
 /** A checked configuration, defaults filled in. */
-export type RunConfig = z.infer<typeof runSchema>;
+export type RunConfig = z.infer<typeof keys>;
 /** What a user writes: defaults may be left out. */
 export type RunConfigInput = z.input<typeof runSchema>;
+
+/** The run's loss with what the agent has of its own. */
+export function lossOf({loss, agents}: Pick<RunConfig, 'loss' | 'agents'>, name: string): LossSettings {
+  const own = agents.find((agent) => agent.name === name)?.loss;
+  return own === undefined ? loss : resolveLoss(own, loss);
+}
+
+/** The run's optimiser with what the agent has of its own. */
+export function optimizerOf({optimizer, agents}: RunConfig, name: string): RunConfig['optimizer'] {
+  const own = Object.entries(agents.find((agent) => agent.name === name)?.optimizer ?? {});
+  return {...optimizer, ...Object.fromEntries(own.filter(([, value]) => value !== undefined))};
+}

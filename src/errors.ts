@@ -10,6 +10,7 @@ export type IlrErrorCode =
   | 'ILR_OUT_OF_MEMORY'
   | 'ILR_CHECKPOINT' // a checkpoint is damaged, or belongs to another config, seed or thread count
   | 'ILR_DIFFICULTY' // too few self-rankings parsed
+  | 'ILR_REWARD' // the reward function could grade nothing
   | 'ILR_ABORTED'
   | 'ILR_DISPOSED'
   | 'ILR_TORCH'; // LibTorch said no; its first line

@@ -24,6 +24,8 @@ export interface StreamKey {
   readonly step?: number;
   readonly question?: string;
   readonly sample?: number;
+  /** Of dynamic sampling; 0 is the step's own. */
+  readonly round?: number;
 }
 
 /**
@@ -40,6 +42,7 @@ export function streamOf(key: StreamKey): bigint {
     key.step ?? -1,
     key.question ?? '',
     key.sample ?? -1,
+    ...(key.round ? [key.round] : []),
   ]);
   return createHash('sha256').update(text).digest().readBigUInt64LE(0);
 }

@@ -1,4 +1,4 @@
-import type {RunConfig} from './config.js';
+import {lossOf, type RunConfig} from './config.js';
 import {IlrError} from './errors.js';
 import {Random} from './random.js';
 import type {Agent, Question, RewardFunction, TrainEvent, TrainerState, TrainOptions, TrainPhase} from './types.js';
@@ -56,8 +56,8 @@ export function isAdaptive({method, strategy}: RunConfig): boolean {
   return method === 'ilr' && strategy.choose !== 'fixed';
 }
 
-/** [N] the next questions of each agent in the endless order, a new shuffle per epoch; in ILR all agents get the same. */
-export function drawQuestions(run: Run, last: TrainerState): Question[][] {
+/** [N] questions of each agent from `positions` on in the endless order, a new shuffle per epoch; in ILR all agents get the same. */
+export function drawQuestions(run: Run, positions: readonly number[], counts: readonly number[]): Question[][] {
   const {train, config, agents} = run;
   const shuffles = new Map<number, readonly Question[]>();
   const questionAt = (place: number) => {
@@ -67,7 +67,7 @@ export function drawQuestions(run: Run, last: TrainerState): Question[][] {
     return shuffle[place % train.length] as Question;
   };
   return agents.map((_, i) =>
-    Array.from({length: questionsPerStep(run, last, i)}, (_, k) => questionAt((last.positions[i] as number) + k)),
+    Array.from({length: counts[i] as number}, (_, k) => questionAt((positions[i] as number) + k)),
   );
 }
 
@@ -79,6 +79,11 @@ export function phaseOf(run: Run, step: number, phase: TrainPhase) {
 
 export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw new IlrError('ILR_ABORTED', 'The run was aborted.');
+}
+
+/** [N] questions of the step that comes after `last`. */
+export function questionCounts(run: Run, last: TrainerState): number[] {
+  return run.agents.map((_, i) => questionsPerStep(run, last, i));
 }
 
 /** As configured; for `grpo` with `matchTokens`, what the tokens still due up to this step pay for, at the mean length so far. */
@@ -125,10 +130,30 @@ function requireAgents(config: RunConfig, agents: readonly Agent[]): void {
       `Expected at least ${needed} agents for method ${config.method}, got ${agents.length}. Add one, or use method: grpo.`,
     );
   }
-  const names = agents.map((agent) => agent.name);
-  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  requireNames(agents.map((agent) => agent.name));
+  for (const agent of agents) requireReference(config, agent);
+}
+
+function requireNames(names: readonly string[]): void {
+  const lower = names.map((name) => name.toLowerCase());
+  const twice = names.find((_, i) => lower.indexOf(lower[i] as string) !== i);
   if (twice === undefined) return;
-  throw new IlrError('ILR_INVALID_ARGUMENT', `Expected agents with different names, got ${twice} twice.`);
+  throw new IlrError(
+    'ILR_INVALID_ARGUMENT',
+    `Expected agents with different names (in more than upper and lower case: they are folders), got ${twice} twice.`,
+  );
+}
+
+function requireReference(config: RunConfig, {name, policy, reference}: Agent): void {
+  const {kind} = config.reference;
+  const {beta} = lossOf(config, name);
+  if (beta === 0 || kind === 'none' || kind === 'base') return;
+  if (reference !== undefined && reference !== policy) return;
+  throw new IlrError(
+    'ILR_INVALID_ARGUMENT',
+    `Expected ${name} to have a reference policy of its own (Agent.reference) with reference.kind: ${kind} and beta ${beta}, got ` +
+      `${reference === undefined ? 'none' : 'the policy that is trained'}. Load one from the same folder with {trainable: false}.`,
+  );
 }
 
 function requireQuestions({train, validation, config}: Run): void {

@@ -1,16 +1,21 @@
-import type {RunConfig} from './config.js';
+import {lossOf, optimizerOf, type RunConfig} from './config.js';
+import {IlrError} from './errors.js';
 import {evaluateSolo, gradeAll, measureAbilities, measureDifficulty, requirePromptsFit} from './evaluate.js';
 import {analyse, fuse, type Idea3Options, share} from './interact/idea3.js';
 import {everyAgent, isAbort, streamNames} from './interact/rollout.js';
 import {chooseStrategies} from './interact/strategy.js';
+import {type BaselineStep, stepBaselines} from './learn/baseline.js';
 import {buildBatches, type TrainableGroup} from './learn/batch.js';
 import {calibrateStage} from './learn/calibration.js';
-import {dialogueFigures, evaluationFigures, finite, perAgent} from './learn/metrics.js';
-import {advance, difficultyOf, groupsOf, metricsOf, noTalk, type Talk} from './learn/outcome.js';
-import type {UpdateResult} from './policy.js';
+import {evaluationFigures, finite, perAgent} from './learn/metrics.js';
+import {advance, difficultyOf, groupsOf, metricsOf, refillsOf} from './learn/outcome.js';
+import {penaliseOverlong} from './learn/overlong.js';
+import {hasSpread, joinRounds, noTalk, questionsWithoutSpread, type Sampled, type Talk} from './learn/rounds.js';
+import {learn, lossOptions, scoreBatches} from './learn/update.js';
+import type {TrainingBatch, UpdateResult} from './policy.js';
 import {Random} from './random.js';
 import {loadRewardFunction} from './reward/reward.js';
-import {drawQuestions, isAdaptive, phaseOf, prepareRun, type Run, throwIfAborted} from './run.js';
+import {drawQuestions, isAdaptive, phaseOf, prepareRun, questionCounts, type Run, throwIfAborted} from './run.js';
 import {mean, sum} from './statistics.js';
 import type {
   Agent,
@@ -61,100 +66,182 @@ async function learnStep(run: Run, last: TrainerState): Promise<TrainerState> {
   const {config, agents} = run;
   const started = run.now();
   const step = last.step + 1;
-  const questions = drawQuestions(run, last);
 
-  // Sharing: G solo completions of every agent.
-  const ideas = await share(agents, questions, idea3Options(run, step, 'sharing'));
-  const solo = await everyAgent(agents, (_, i) => gradeAll(ideas[i] as UngradedGroup[], run));
+  // The dialogues; with dynamic sampling, further ones in place of those that teach nobody anything.
+  const {rounds, left} = await sampleRounds(run, last);
+  const sampled = joinRounds(rounds);
+  requireGraded(sampled, last);
+  const isDynamic = config.dynamicSampling.rounds > 0;
+  const groups = agents.map((_, i) => {
+    const all = sampled.stages.flatMap((stage) => stage[i]?.groups ?? []);
+    return isDynamic ? all.filter(hasSpread) : all;
+  });
 
-  // Analysis and fusion, by strategy: what is hard for an agent is worked out with the others, the rest against them.
-  const talk = config.method === 'ilr' ? await discuss(run, last, questions[0] as Question[], ideas) : noTalk;
-
-  // Perception Calibration within each stage, then one GRPO update of every agent on both.
-  const mode = config.method === 'ilr' ? config.calibration : 'none';
-  const stages = [calibrateStage(solo, mode), calibrateStage(talk.fusion, mode)];
+  // Then one GRPO update of every agent on its solo and its fusion groups.
+  const {baseline, decay = 0} = config.advantage;
+  const baselines =
+    baseline === 'ema' ? groups.map((own, i) => stepBaselines(own, last.baselines?.[i], decay)) : undefined;
+  const batches = await everyAgent(agents, (agent, i) => prepare(run, step, agent, i, groups[i] ?? [], baselines?.[i]));
   throwIfAborted(run.signal);
-  const updates = await everyAgent(agents, (agent, i) =>
-    update(
-      run,
-      step,
-      agent,
-      i,
-      stages.flatMap((stage) => stage[i]?.groups ?? []),
-    ),
-  );
+  const updates = await everyAgent(agents, (agent, i) => update(run, step, agent, batches[i] ?? []));
 
-  const outcome = {solo, talk, stages, updates};
-  const groups = agents.flatMap((_, i) => groupsOf(outcome, i));
-  await run.options.recorder?.dialogues(step, groups);
+  const outcome = {...sampled, updates, baselines, refills: isDynamic ? refillsOf(rounds, left) : undefined};
+  await run.options.recorder?.dialogues(
+    step,
+    agents.flatMap((_, i) => groupsOf(outcome, i)),
+  );
   const next = advance(last, outcome, config.ability);
   return {...next, pending: metricsOf(last, next, outcome, (run.now() - started) / 1000)};
+}
+
+/** The step's questions, and up to `dynamicSampling.rounds` times the next ones in place of those without spread. */
+async function sampleRounds(run: Run, last: TrainerState): Promise<{rounds: Sampled[]; left: number[]}> {
+  const {method, dynamicSampling} = run.config;
+  const rounds: Sampled[] = [];
+  let counts = questionCounts(run, last);
+  let {positions} = last;
+  for (let round = 0; ; round++) {
+    const sampled = await sampleRound(run, last, round, drawQuestions(run, positions, counts));
+    rounds.push(sampled);
+    const left = dynamicSampling.rounds === 0 ? [] : questionsWithoutSpread(sampled, method === 'ilr');
+    if (round >= dynamicSampling.rounds || left.every((each) => each === 0)) return {rounds, left};
+    positions = positions.map((position, i) => position + (counts[i] as number));
+    counts = left;
+  }
+}
+
+/** Dialogues about questions, graded and calibrated. */
+async function sampleRound(
+  run: Run,
+  last: TrainerState,
+  round: number,
+  questions: readonly (readonly Question[])[],
+): Promise<Sampled> {
+  const {config, agents} = run;
+
+  // Sharing: G solo completions of every agent.
+  const ideas = await share(agents, questions, idea3Options(run, last, round, 'sharing'));
+  const solo = await everyAgent(agents, (_, i) => grade(run, ideas[i] as UngradedGroup[]));
+
+  // Analysis and fusion, by strategy: what is hard for an agent is worked out with the others, the rest against them.
+  const talk = config.method === 'ilr' ? await discuss(run, last, round, questions[0] as Question[], ideas) : noTalk;
+
+  // Perception Calibration within each stage.
+  const mode = config.method === 'ilr' ? config.calibration : 'none';
+  const stages = [solo, talk.fusion].map((groups) => calibrateStage(groups, mode, config.advantage));
+  return {solo, talk, stages};
 }
 
 /** Idea3 behind the shared ideas: strategies, analysis, fusion. */
 async function discuss(
   run: Run,
   last: TrainerState,
+  round: number,
   questions: readonly Question[],
   ideas: readonly (readonly UngradedGroup[])[],
 ): Promise<Talk> {
   const {config, agents} = run;
-  const step = last.step + 1;
   const strategies = chooseStrategies(config.strategy, {
     numAgents: agents.length,
     abilities: last.abilities,
     difficulties: questions.map((question) => difficultyOf(last, question)),
     seed: config.seed,
-    step,
+    step: last.step + 1,
+    round,
   });
-  const discussions = await analyse(agents, ideas, strategies, idea3Options(run, step, 'analysis'));
-  const fused = await fuse(agents, discussions, streamNames(questions), idea3Options(run, step, 'fusion'));
-  const fusion = await everyAgent(agents, (_, i) => gradeAll(fused[i] as (UngradedGroup | undefined)[], run));
+  const discussions = await analyse(agents, ideas, strategies, idea3Options(run, last, round, 'analysis'));
+  const fused = await fuse(agents, discussions, streamNames(questions), idea3Options(run, last, round, 'fusion'));
+  const fusion = await everyAgent(agents, (_, i) => grade(run, fused[i] as (UngradedGroup | undefined)[]));
   const held = discussions.map((row) => row.filter((discussion) => discussion !== undefined));
   return {
     fusion,
-    figures: held.map((row, i) =>
-      dialogueFigures({
-        strategies: strategies[i] ?? [],
-        truncatedAnalyses: row.filter(({analysis}) => analysis.finishReason !== 'stop').length,
-        cutPeers: row.filter(({isCut}) => isCut).length,
-        held: row.length,
-      }),
-    ),
+    counts: held.map((row, i) => ({
+      strategies: strategies[i] ?? [],
+      truncatedAnalyses: row.filter(({analysis}) => analysis.finishReason !== 'stop').length,
+      cutPeers: row.filter(({isCut}) => isCut).length,
+      held: row.length,
+    })),
     analysisTokens: held.map((row) => sum(row.map(({analysis}) => analysis.ids.length))),
   };
 }
 
-/** The GRPO update of one agent: its groups, dealt to minibatches. Advantages, loss and optimiser step are the policy's. */
-async function update(
+/** Grades groups, and takes off for length where the run does. */
+async function grade<T extends UngradedGroup | undefined>(run: Run, groups: readonly T[]) {
+  const graded = await gradeAll(groups, run);
+  const {overlongCache: cache, overlongPenalty: weight = 1} = run.config.reward;
+  if (cache === undefined) return graded;
+  const {share, fuse} = run.config.dialogue.maxNewTokens;
+  return graded.map(
+    (group) => group && penaliseOverlong(group, {cache, weight, maxTokens: group.stage === 'solo' ? share : fuse}),
+  ) as typeof graded;
+}
+
+/** A reward function that fails on everything would train nothing, to the last step. */
+function requireGraded(sampled: Sampled, last: TrainerState): void {
+  const rollouts = last.agents.flatMap((_, i) => groupsOf(sampled, i)).flatMap((group) => group.rollouts);
+  const {failure} = rollouts[0] ?? {};
+  if (failure === undefined || sum(last.trainedTokens) > 0) return;
+  if (rollouts.some((rollout) => rollout.failure === undefined)) return;
+  throw new IlrError(
+    'ILR_REWARD',
+    `Expected the reward function to grade at least one of the ${rollouts.length} completions of step ${last.step + 1}, got none; ` +
+      `the first: ${failure}. Mend reward.function, or the answers that it compares with.`,
+  );
+}
+
+/** An agent's groups, dealt to minibatches, with what their log-probs are compared with. */
+async function prepare(
   run: Run,
   step: number,
   agent: Agent,
   index: number,
   groups: readonly TrainableGroup[],
+  baselines: BaselineStep | undefined,
+): Promise<readonly TrainingBatch[]> {
+  const {config, signal} = run;
+  const {seed, minibatches, reference} = config;
+  const loss = lossOf(config, agent.name);
+  const random = new Random({seed, purpose: 'minibatch', agent: index, step});
+  const batches = buildBatches(groups, {...loss, minibatches, random, baselines: baselines?.used});
+  if (batches.length === 0) {
+    const what = config.dynamicSampling.rounds > 0 ? 'unequal rewards' : 'two graded rollouts';
+    run.onWarning(`Step ${step}: ${agent.name} has no group with ${what}, so it is not updated.`);
+  }
+  const ownReference = reference.kind === 'base' ? 'base' : agent.reference;
+  return scoreBatches(batches, {
+    policy: agent.policy,
+    temperature: agent.temperature,
+    shouldScoreOld: loss.oldLogprobs === 'scorer',
+    reference: loss.beta > 0 ? ownReference : undefined,
+    signal,
+  });
+}
+
+/** The GRPO update of one agent. Advantages, loss and optimiser step are the policy's. */
+async function update(
+  run: Run,
+  step: number,
+  agent: Agent,
+  batches: readonly TrainingBatch[],
 ): Promise<UpdateResult[]> {
   const {config, options} = run;
-  const {seed, minibatches, loss, optimizer} = config;
-  const random = new Random({seed, purpose: 'minibatch', agent: index, step});
-  const batches = buildBatches(groups, {...loss, minibatches, random});
-  if (batches.length === 0) {
-    run.onWarning(`Step ${step}: ${agent.name} has no group with two graded rollouts, so it is not updated.`);
-  }
-  const report = phaseOf(run, step, 'update')(agent);
-  const results: UpdateResult[] = [];
-  report(0, batches.length, 0);
-  for (const batch of batches) {
-    const result = await agent.policy.update(batch, {
-      ...optimizer,
-      loss: 'dapo',
+  const loss = lossOf(config, agent.name);
+  const {share, fuse} = config.dialogue.maxNewTokens;
+  const results = await learn(agent.policy, batches, {
+    iterations: config.iterations,
+    update: {
+      ...optimizerOf(config, agent.name),
+      ...lossOptions(loss, config.advantage),
       temperature: agent.temperature,
-      epsilonLow: loss.epsilonLow,
-      epsilonHigh: loss.epsilonHigh,
+      ...(loss.type === 'dr_grpo' && {maxCompletionTokens: config.method === 'ilr' ? Math.max(share, fuse) : share}),
       // Half of the agents updated could not be saved.
       signal: options.recorder === undefined ? run.signal : undefined,
-    });
-    results.push(result);
-    report(results.length, batches.length, sum(results.map((each) => each.trainedTokens)));
+    },
+    onProgress: phaseOf(run, step, 'update')(agent),
+  });
+  const {kind, every = 1, mix = 1} = config.reference;
+  if (kind === 'synchronised' && loss.beta > 0 && step % every === 0) {
+    await agent.reference?.copyFrom(agent.policy, mix);
   }
   return results;
 }
@@ -233,10 +320,11 @@ async function save(run: Run, state: TrainerState): Promise<void> {
   run.emit({type: 'saved', step: state.step});
 }
 
-function idea3Options(run: Run, step: number, name: TrainPhase): Idea3Options {
+function idea3Options(run: Run, last: TrainerState, round: number, name: TrainPhase): Idea3Options {
   const {config, signal, onWarning} = run;
   const {seed, dialogue, groupSize} = config;
-  return {seed, step, dialogue, groupSize, signal, onWarning, onProgress: phaseOf(run, step, name)};
+  const step = last.step + 1;
+  return {seed, step, round, dialogue, groupSize, signal, onWarning, onProgress: phaseOf(run, step, name)};
 }
 
 function isEvaluationDue({config, test}: Run, step: number): boolean {

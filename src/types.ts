@@ -34,6 +34,8 @@ export interface Agent {
   readonly text: AgentText;
   readonly systemPrompt?: string;
   readonly temperature: number;
+  /** π_ref of `loss.beta`, on the runtime of `policy`; not trained. Needed with `reference.kind` `frozen` or `synchronised`. */
+  readonly reference?: Policy;
 }
 
 /** Chosen per question and agent: `cooperative` on what is hard for it, else `competitive`. ILR §Dynamic Interaction. */
@@ -62,6 +64,8 @@ export interface Rollout {
   readonly completion: Completion;
   readonly text: string;
   readonly reward: number;
+  /** What `reward` has lost for length (`reward.overlongCache`), at least 0. */
+  readonly overlongPenalty?: number;
   readonly isCorrect: boolean;
   readonly isWellFormed: boolean;
   /** Set when it could not be graded; such a rollout is not trained on. */
@@ -162,6 +166,8 @@ export interface TrainerState {
   /** [N] solo completions in training steps, and their tokens. */
   readonly soloCompletions: readonly number[];
   readonly soloTokens: readonly number[];
+  /** [N][stages] moving averages of the rewards, with `advantage.baseline: ema`; null: no reward yet. */
+  readonly baselines?: readonly (readonly (number | null)[])[];
   /** [N] on `questions.test`. */
   readonly before?: readonly SoloEvaluation[];
   readonly latest?: readonly SoloEvaluation[];

@@ -1,81 +1,9 @@
 import test from 'ava';
 import type {RunConfigInput} from '../src/config.js';
-import {train} from '../src/train.js';
-import type {
-  Agent,
-  Group,
-  Recorder,
-  StepMetrics,
-  TrainEvent,
-  TrainerState,
-  TrainOptions,
-  TrainResult,
-} from '../src/types.js';
-import {type ScriptedPolicy, type ScriptedState, scriptedAgent} from './helpers/scripted-policy.js';
-import {sums, sumsAgents, sumsConfig, sumsScript} from './helpers/sums.js';
-
-type ScriptedAgent = Agent & {readonly policy: ScriptedPolicy};
-
-interface Checkpoint {
-  readonly state: TrainerState;
-  readonly policies: readonly ScriptedState[];
-  readonly bestScore?: number;
-}
-
-/** Keeps in memory what a run folder keeps on disk. */
-class Memory implements Recorder {
-  readonly steps: StepMetrics[] = [];
-  readonly groups: (readonly Group[])[] = [];
-  readonly checkpoints: Checkpoint[] = [];
-
-  async step(metrics: StepMetrics): Promise<void> {
-    const {seconds: _, tokensPerSecond: __, ...rest} = metrics;
-    this.steps.push(rest as StepMetrics);
-  }
-
-  async dialogues(_step: number, groups: readonly Group[]): Promise<void> {
-    this.groups.push(groups);
-  }
-
-  async checkpoint(state: TrainerState, agents: readonly Agent[], bestScore?: number): Promise<void> {
-    // as JSON, because that is what a resumed run reads
-    const policies = (agents as readonly ScriptedAgent[]).map((agent) => agent.policy.state);
-    this.checkpoints.push({state: JSON.parse(JSON.stringify(state)), policies, bestScore});
-  }
-}
-
-interface Setting {
-  readonly config?: Partial<RunConfigInput>;
-  readonly agents?: readonly ScriptedAgent[];
-  readonly options?: Partial<TrainOptions>;
-}
-
-async function run({config, agents = sumsAgents(), options}: Setting = {}) {
-  const recorder = new Memory();
-  const events: TrainEvent[] = [];
-  const questions = {train: sums, test: sums.slice(0, 4)};
-  const outcome: {result?: TrainResult; error?: unknown} = {};
-  try {
-    outcome.result = await train({
-      config: sumsConfig(config),
-      agents,
-      questions,
-      recorder,
-      onEvent: (event) => events.push(event),
-      ...options,
-    });
-  } catch (error) {
-    outcome.error = error;
-  }
-  return {...outcome, recorder, events, agents};
-}
-
-function resumedAgents(checkpoint: Checkpoint | undefined): ScriptedAgent[] {
-  return sumsAgents().map((agent, i) => {
-    agent.policy.state = checkpoint?.policies[i] as ScriptedState;
-    return agent;
-  });
-}
+import type {StepMetrics} from '../src/types.js';
+import {scriptedAgent} from './helpers/scripted-policy.js';
+import {resumedAgents, run, type ScriptedAgent, type Setting} from './helpers/scripted-run.js';
+import {sums, sumsAgents, sumsScript} from './helpers/sums.js';
 
 test('three steps of ILR: every agent learns from a solo and a fusion group of every question', async (t) => {
   const {result, recorder, agents} = await run();
@@ -287,14 +215,43 @@ test('a reward function that fails costs its rollouts, and is counted', async (t
   t.is(agents[0]?.policy.batches[0]?.rewards.length, 18);
 });
 
-test('a step in which nothing can be graded updates nobody, with a warning', async (t) => {
-  const {result, agents, events} = await run({
-    config: {steps: 1, strategy: {choose: 'fixed'}},
-    options: {questions: {train: sums}, reward: () => null},
+for (const [what, reward, message] of [
+  ['says null', () => null, /at least one of the 48 completions of step 1, got none; the first: cannot be graded/],
+  [
+    'throws',
+    () => {
+      throw new Error('no server');
+    },
+    /none; the first: no server\. Mend reward\.function/,
+  ],
+] as const) {
+  test(`a reward function that always ${what} ends the run in its first step, before any update`, async (t) => {
+    const {error, agents, recorder} = await run({
+      config: {steps: 3, strategy: {choose: 'fixed'}},
+      options: {questions: {train: sums}, reward},
+    });
+    t.like(error, {code: 'ILR_REWARD'});
+    t.regex((error as Error).message, message);
+    t.is(agents[0]?.policy.batches.length, 0);
+    t.deepEqual(
+      recorder.steps.map(({step}) => step),
+      [0],
+    );
   });
-  t.is(result?.state.step, 1);
-  t.is(agents[0]?.policy.batches.length, 0);
-  t.true(events.some((event) => event.type === 'warning' && event.message.includes('ann has no group')));
+}
+
+test('a later step in which nothing can be graded updates nobody, with a warning', async (t) => {
+  let graded = 0;
+  const {result, agents, events} = await run({
+    config: {steps: 2, strategy: {choose: 'fixed'}},
+    options: {
+      questions: {train: sums},
+      reward: () => (graded++ < 48 ? {isCorrect: graded % 2 === 0, isWellFormed: true} : null),
+    },
+  });
+  t.is(result?.state.step, 2);
+  t.is(agents[0]?.policy.batches.length, 1);
+  t.true(events.some((event) => event.type === 'warning' && event.message.includes('Step 2: ann has no group')));
 });
 
 test('difficulties handed in are not measured again', async (t) => {

@@ -9,6 +9,8 @@ export interface Idea3Options {
   readonly seed: number;
   /** Left out in evaluation: its draws are the same at every step. */
   readonly step?: number;
+  /** Of dynamic sampling: a question may come again within a step. */
+  readonly round?: number;
   readonly dialogue: RunConfig['dialogue'];
   /** G: samples of sharing and of fusion. */
   readonly groupSize: number;
@@ -202,10 +204,10 @@ function peersOf(
   q: number,
   key: string,
   ideas: readonly (readonly UngradedGroup[])[],
-  {seed, step, shouldCopyOwn}: Idea3Options,
+  {seed, step, round, shouldCopyOwn}: Idea3Options,
 ): PeerIdea[] {
   const others = [...agents.keys()].filter((agent) => agent !== reader);
-  const order = new Random({seed, purpose: 'peers', agent: reader, step, question: key}).shuffle(others);
+  const order = new Random({seed, purpose: 'peers', agent: reader, step, question: key, round}).shuffle(others);
   return order.map((peer) => {
     const author = shouldCopyOwn ? reader : peer;
     return {agent: author, text: ideas[author]?.[q]?.texts[0] as string};
@@ -221,8 +223,14 @@ function sampleStage(
   return sample(agent, asks, {maxNewTokens, isGreedy, signal, onProgress: onProgress?.(agent)});
 }
 
-function streams({seed, step}: Idea3Options, purpose: Purpose, agent: number, question: string, samples: number) {
-  return Array.from({length: samples}, (_, sample) => streamOf({seed, purpose, agent, step, question, sample}));
+function streams(
+  {seed, step, round}: Idea3Options,
+  purpose: Purpose,
+  agent: number,
+  question: string,
+  samples: number,
+) {
+  return Array.from({length: samples}, (_, sample) => streamOf({seed, purpose, agent, step, question, sample, round}));
 }
 
 function firstIds(group: UngradedGroup): Int32Array {

@@ -24,6 +24,8 @@ export interface StrategyInput {
   readonly difficulties: readonly number[];
   readonly seed: number;
   readonly step: number;
+  /** Of dynamic sampling. */
+  readonly round?: number;
 }
 
 /**
@@ -63,6 +65,6 @@ function strategyOf(probability: number): Strategy {
   return probability < 0.5 ? 'cooperative' : 'competitive';
 }
 
-function strategyRandom({seed, step}: StrategyInput, agent: number): Random {
-  return new Random({seed, purpose: 'strategy', agent, step});
+function strategyRandom({seed, step, round}: StrategyInput, agent: number): Random {
+  return new Random({seed, purpose: 'strategy', agent, step, round});
 }

@@ -1,6 +1,7 @@
 import type {TrainingBatch} from '../policy.js';
 import {ragged} from '../ragged.js';
 import type {Random} from '../random.js';
+import {sum} from '../statistics.js';
 import type {Group, Rollout} from '../types.js';
 
 /** What one group is trained on: its rollouts that could be graded, at least two, with their calibrated rewards. */
@@ -17,9 +18,16 @@ export interface BatchOptions {
   readonly soloWeight: number;
   readonly fusionWeight: number;
   readonly random: Random;
+  /** Completions that did not end by themselves are not trained; their rewards count in the baseline. */
+  readonly maskTruncated?: boolean;
+  /** `batch`: a stage is divided by its trained tokens in all minibatches over their number (`stageTokens`). */
+  readonly tokenCount?: 'minibatch' | 'batch';
+  /** [stages] subtracted from the rewards (`baseline`); left out: the policy takes the group's own. */
+  readonly baselines?: readonly number[];
 }
 
-const stageIndex = {solo: 0, fusion: 1} as const;
+/** A stage's number is its place here. */
+export const stages = ['solo', 'fusion'] as const;
 
 /** The rollouts of a group that can be trained on; none when fewer than two are left, for one alone has no advantage. */
 export function trainableRollouts(group: Group): Rollout[] {
@@ -31,42 +39,58 @@ export function trainableRollouts(group: Group): Rollout[] {
 export function buildBatches(groups: readonly TrainableGroup[], options: BatchOptions): TrainingBatch[] {
   const shuffled = options.random.shuffle(groups);
   const count = Math.min(options.minibatches, shuffled.length);
-  return Array.from({length: count}, (_, m) =>
+  const batches = Array.from({length: count}, (_, m) =>
     batchOf(
       shuffled.filter((_, i) => i % count === m),
-      [options.soloWeight, options.fusionWeight],
+      options,
     ),
   );
+  if (options.tokenCount !== 'batch') return batches;
+  const stageTokens = stages.map((_, stage) => sum(batches.map((batch) => trainedTokens(batch, stage))) / count);
+  return batches.map((batch) => ({...batch, stageTokens: Float64Array.from(stageTokens)}));
 }
 
-/** Each group's prompt stands once; every completion token is trained. */
-function batchOf(groups: readonly TrainableGroup[], stageWeights: readonly number[]): TrainingBatch {
+/** Each group's prompt stands once; every completion token is trained, but for truncated completions that are masked. */
+function batchOf(groups: readonly TrainableGroup[], options: BatchOptions): TrainingBatch {
+  const {soloWeight, fusionWeight, maskTruncated, baselines} = options;
   const rows = groups.flatMap(({group, rollouts, rewards}, groupIndex) =>
     rollouts.map(({completion}, k) => ({
       completion,
       groupIndex,
-      stage: stageIndex[group.stage],
+      stage: stages.indexOf(group.stage),
       reward: rewards[k] as number,
     })),
   );
   const completions = ragged(rows.map((row) => row.completion.ids));
   const groupIndex = Int32Array.from(rows, (row) => row.groupIndex);
   const samplerLogprobs = new Float32Array(completions.ids.length);
-  rows.forEach((row, i) => {
-    samplerLogprobs.set(row.completion.logprobs, completions.offsets[i]);
+  const mask = new Uint8Array(completions.ids.length).fill(1);
+  rows.forEach(({completion}, i) => {
+    samplerLogprobs.set(completion.logprobs, completions.offsets[i]);
+    const isMasked = maskTruncated && completion.finishReason !== 'stop';
+    if (isMasked) mask.fill(0, completions.offsets[i], completions.offsets[i + 1]);
   });
   return {
     prompts: ragged(groups.map(({group}) => group.promptIds)),
     completions: {
       ...completions,
       promptIndex: groupIndex.slice(),
-      mask: new Uint8Array(completions.ids.length).fill(1),
+      mask,
       samplerLogprobs,
     },
     rewards: Float64Array.from(rows, (row) => row.reward),
     groupIndex,
     extraAdvantage: new Float64Array(rows.length),
     stage: Uint8Array.from(rows, (row) => row.stage),
-    stageWeights: Float64Array.from(stageWeights),
+    stageWeights: Float64Array.of(soloWeight, fusionWeight),
+    ...(baselines && {baseline: Float64Array.from(rows, (row) => baselines[row.stage] as number)}),
   };
+}
+
+function trainedTokens({completions, stage}: TrainingBatch, wanted: number): number {
+  return sum(
+    Array.from(stage, (each, b) =>
+      each === wanted ? sum([...completions.mask.subarray(completions.offsets[b], completions.offsets[b + 1])]) : 0,
+    ),
+  );
 }

@@ -1,5 +1,5 @@
 import {IlrError} from '../errors.js';
-import {mean} from '../statistics.js';
+import {mean, sum} from '../statistics.js';
 import type {Group} from '../types.js';
 import {type TrainableGroup, trainableRollouts} from './batch.js';
 
@@ -11,7 +11,7 @@ export interface PeerStatistics {
 }
 
 /** Below this, rewards have no spread: a peer's term is 0, and so are a group's advantages. */
-const minSpread = 1e-6;
+export const minSpread = 1e-6;
 
 function statisticsOf(rewards: readonly number[]): PeerStatistics {
   return {mean: mean(rewards), min: Math.min(...rewards), max: Math.max(...rewards)};
@@ -65,20 +65,38 @@ export function calibrate(rewards: readonly number[], peers: readonly PeerStatis
   };
 }
 
-/**
-Advantages as the core computes them (`native/core`), for the metrics alone: (R − mean) / (population std + 1e-6), 0 without spread.
-*/
-export function groupAdvantages(rewards: readonly number[]): number[] {
-  const {mean: average, min, max} = statisticsOf(rewards);
-  if (max - min < minSpread) return rewards.map(() => 0);
-  const std = Math.sqrt(mean(rewards.map((reward) => (reward - average) ** 2)));
-  return rewards.map((reward) => (reward - average) / (std + 1e-6));
+/** How a group's advantages are scaled (`advantage` of the configuration). */
+export interface Scaling {
+  /** `batch` is taken for `none`: what the other groups bring is not known here. */
+  readonly scale: 'group' | 'batch' | 'none';
+  readonly std?: 'population' | 'sample';
+  readonly epsilon?: number;
 }
 
-/** Whether calibration changed a group's advantages by more than the 1e-6 beside the std can. */
-export function areAdvantagesChanged(rewards: readonly number[], calibrated: readonly number[]): boolean {
-  const before = groupAdvantages(rewards);
-  return groupAdvantages(calibrated).some((advantage, k) => Math.abs(advantage - (before[k] as number)) > 1e-4);
+/**
+Advantages as the core computes them (`native/core`), for the metrics alone: (R − mean) / (std + epsilon), 0 without spread.
+*/
+export function groupAdvantages(rewards: readonly number[], scaling: Scaling = {scale: 'group'}): number[] {
+  const {mean: average, min, max} = statisticsOf(rewards);
+  if (max - min < minSpread) return rewards.map(() => 0);
+  const centred = rewards.map((reward) => reward - average);
+  if (scaling.scale !== 'group') return centred;
+  const {std = 'population', epsilon = 1e-6} = scaling;
+  const squares = centred.map((each) => each ** 2);
+  const deviation = Math.sqrt(sum(squares) / (squares.length - (std === 'sample' ? 1 : 0)));
+  return centred.map((each) => each / (deviation + epsilon));
+}
+
+/** Whether calibration changed a group's advantages by more than the epsilon beside the std can. */
+export function areAdvantagesChanged(
+  rewards: readonly number[],
+  calibrated: readonly number[],
+  scaling: Scaling = {scale: 'group'},
+): boolean {
+  const before = groupAdvantages(rewards, scaling);
+  return groupAdvantages(calibrated, scaling).some(
+    (advantage, k) => Math.abs(advantage - (before[k] as number)) > 1e-4,
+  );
 }
 
 /** One agent's calibrated groups of a stage, with what calibration did. */
@@ -100,6 +118,7 @@ Calibrates a stage of a step. Rollouts that failed are in no statistic, and grou
 export function calibrateStage(
   groups: readonly (readonly (Group | undefined)[])[],
   mode: 'faithful' | 'none',
+  scaling: Scaling = {scale: 'group'},
 ): StageCalibration[] {
   const rollouts = groups.map((row) => row.map((group) => (group === undefined ? [] : trainableRollouts(group))));
   const rewards = rollouts.map((row) => row.map((group) => group.map((rollout) => rollout.reward)));
@@ -112,7 +131,7 @@ export function calibrateStage(
       const peers = mode === 'none' ? [] : rewards.filter((_, l) => l !== agent).map((peer) => peer[q] as number[]);
       const graded = peers.filter((peer) => peer.length > 0).map(statisticsOf);
       const calibrated = calibrate(own, graded, groups.length);
-      total.changedGroups += areAdvantagesChanged(own, calibrated.rewards) ? 1 : 0;
+      total.changedGroups += areAdvantagesChanged(own, calibrated.rewards, scaling) ? 1 : 0;
       total.clippedTerms += calibrated.clippedTerms;
       total.terms += calibrated.terms;
       total.zeroRangePeers += calibrated.zeroRangePeers;

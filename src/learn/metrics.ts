@@ -1,7 +1,10 @@
 import type {UpdateResult} from '../policy.js';
 import {mean, sum} from '../statistics.js';
 import type {Group, SoloEvaluation, Stage, Strategy} from '../types.js';
+import {stages, type TrainableGroup} from './batch.js';
 import type {StageCalibration} from './calibration.js';
+import type {Refill} from './outcome.js';
+import {hasSpread} from './rounds.js';
 
 /** Paths and values; what is undefined or not finite is left out of the metrics. */
 export type Figures = Readonly<Record<string, number | undefined>>;
@@ -16,10 +19,11 @@ export function stageFigures(stage: Stage, groups: readonly Group[]): Figures {
     [`wellFormed/${stage}`]: shareOf(graded, (rollout) => rollout.isWellFormed),
     [`truncated/${stage}`]: shareOf(all, ({completion}) => completion.finishReason !== 'stop'),
     [`length/${stage}`]: mean(all.map(({completion}) => completion.ids.length)),
+    [`overlong_penalty/${stage}`]: mean(all.flatMap(({overlongPenalty}) => overlongPenalty ?? [])),
   };
 }
 
-export interface DialogueFigures {
+export interface DialogueCounts {
   readonly strategies: readonly Strategy[];
   readonly truncatedAnalyses: number;
   /** Dialogues whose peers' text was cut to fit, of those held. */
@@ -27,7 +31,8 @@ export interface DialogueFigures {
   readonly held: number;
 }
 
-export function dialogueFigures(input: DialogueFigures): Figures {
+export function dialogueFigures(input: DialogueCounts | undefined): Figures {
+  if (input === undefined) return {};
   return {
     'strategy/cooperative': shareOf(input.strategies, (strategy) => strategy === 'cooperative'),
     'truncated/analysis': input.truncatedAnalyses / input.held,
@@ -36,8 +41,8 @@ export function dialogueFigures(input: DialogueFigures): Figures {
   };
 }
 
-export function calibrationFigures(stages: readonly StageCalibration[]): Figures {
-  const total = (pick: (stage: StageCalibration) => number) => sum(stages.map(pick));
+export function calibrationFigures(calibrations: readonly StageCalibration[]): Figures {
+  const total = (pick: (stage: StageCalibration) => number) => sum(calibrations.map(pick));
   return {
     'calibration/clipped_fraction': total((stage) => stage.clippedTerms) / total((stage) => stage.terms),
     'calibration/changed_groups_fraction':
@@ -74,6 +79,22 @@ export function updateFigures(updates: readonly UpdateResult[]): Figures {
 /** Rollouts that are not trained on: their reward function threw, was late, or said `null`. */
 export function failureFigures(groups: readonly Group[]): Figures {
   return {failures: groups.flatMap((group) => group.rollouts).filter(({failure}) => failure !== undefined).length};
+}
+
+/** [stages] what was subtracted from the rewards. */
+export function baselineFigures(used: readonly number[] | undefined): Figures {
+  return Object.fromEntries(stages.map((stage, s) => [`baseline/${stage}`, used?.[s]]));
+}
+
+/** Of dynamic sampling, over all groups that were sampled: those trained all have spread. */
+export function refillFigures(refill: Refill | undefined, groups: readonly TrainableGroup[]): Figures {
+  if (refill === undefined) return {};
+  return {
+    'groups/zero_spread_fraction': shareOf(groups, (group) => !hasSpread(group)),
+    'refill/questions': refill.questions,
+    'refill/tokens': refill.tokens,
+    'refill/left': refill.left,
+  };
 }
 
 export function evaluationFigures(result: SoloEvaluation | undefined): Figures {

@@ -2,40 +2,49 @@ import type {RunConfig} from '../config.js';
 import type {UpdateResult} from '../policy.js';
 import {mean, spearman, sum} from '../statistics.js';
 import type {Group, Question, StepMetrics, TrainerState} from '../types.js';
-import type {StageCalibration} from './calibration.js';
+import type {BaselineStep} from './baseline.js';
 import {
+  baselineFigures,
   calibrationFigures,
-  type Figures,
+  dialogueFigures,
   failureFigures,
   finite,
   perAgent,
+  refillFigures,
   stageFigures,
   updateFigures,
 } from './metrics.js';
+import type {Sampled, Talk} from './rounds.js';
 
 /** What a step brought, by agent. */
-export interface Outcome {
-  readonly solo: readonly (readonly Group[])[];
-  readonly talk: Talk;
-  readonly stages: readonly (readonly StageCalibration[])[];
+export interface Outcome extends Sampled {
   readonly updates: readonly (readonly UpdateResult[])[];
+  /** [N] with `advantage.baseline: ema`. */
+  readonly baselines?: readonly BaselineStep[];
+  /** [N] with dynamic sampling. */
+  readonly refills?: readonly Refill[];
 }
 
-/** Idea3 behind the shared ideas; empty for `grpo`. */
-export interface Talk {
-  /** [N][Q]; undefined where the dialogue did not fit. */
-  readonly fusion: readonly (readonly (Group | undefined)[])[];
-  /** [N] */
-  readonly figures: readonly Figures[];
-  /** [N] */
-  readonly analysisTokens: readonly number[];
+/** What dynamic sampling drew for an agent in place of questions without spread. */
+export interface Refill {
+  readonly questions: number;
+  readonly tokens: number;
+  /** Questions without spread in the last round. */
+  readonly left: number;
 }
 
-export const noTalk: Talk = {fusion: [], figures: [], analysisTokens: []};
+/** [N] of the rounds behind the first. */
+export function refillsOf(rounds: readonly Sampled[], left: readonly number[]): Refill[] {
+  return left.map((each, i) => ({
+    questions: sum(rounds.slice(1).map(({solo}) => solo[i]?.length ?? 0)),
+    tokens: sum(rounds.slice(1).map((round) => generatedTokens(round, i))),
+    left: each,
+  }));
+}
 
 /** What the step changes in the state. */
 export function advance(last: TrainerState, outcome: Outcome, ability: RunConfig['ability']): TrainerState {
-  const {solo, talk, updates} = outcome;
+  const {solo, updates} = outcome;
   const add = (to: readonly number[], of: (agent: number) => number) => to.map((value, i) => value + of(i));
   const refresh = (value: number, i: number) => ability.decay * value + (1 - ability.decay) * passRateOf(solo[i] ?? []);
   return {
@@ -43,10 +52,11 @@ export function advance(last: TrainerState, outcome: Outcome, ability: RunConfig
     step: last.step + 1,
     abilities: ability.refresh === 'ema' ? last.abilities.map(refresh) : last.abilities,
     positions: add(last.positions, (i) => solo[i]?.length ?? 0),
-    generatedTokens: add(last.generatedTokens, (i) => tokensOf(groupsOf(outcome, i)) + (talk.analysisTokens[i] ?? 0)),
+    generatedTokens: add(last.generatedTokens, (i) => generatedTokens(outcome, i)),
     trainedTokens: add(last.trainedTokens, (i) => sum((updates[i] ?? []).map((result) => result.trainedTokens))),
     soloCompletions: add(last.soloCompletions, (i) => sum((solo[i] ?? []).map((group) => group.rollouts.length))),
     soloTokens: add(last.soloTokens, (i) => tokensOf(solo[i] ?? [])),
+    ...(outcome.baselines && {baselines: outcome.baselines.map(({next}) => next)}),
   };
 }
 
@@ -68,9 +78,16 @@ export function metricsOf(last: TrainerState, state: TrainerState, outcome: Outc
       ability: state.abilities[i],
       ...failureFigures(groupsOf(outcome, i)),
       ...stageFigures('solo', solo[i] ?? []),
-      ...(state.method === 'ilr' ? {...stageFigures('fusion', fusionOf(talk, i)), ...talk.figures[i]} : {}),
+      ...(state.method === 'ilr'
+        ? {...stageFigures('fusion', fusionOf(talk, i)), ...dialogueFigures(talk.counts[i])}
+        : {}),
       ...calibrationFigures(stages.flatMap((stage) => stage[i] ?? [])),
       ...updateFigures(updates[i] ?? []),
+      ...baselineFigures(outcome.baselines?.[i]?.used),
+      ...refillFigures(
+        outcome.refills?.[i],
+        stages.flatMap((stage) => stage[i]?.groups ?? []),
+      ),
     })),
   };
 }
@@ -98,8 +115,12 @@ function fusionOf({fusion}: Talk, agent: number): Group[] {
   return (fusion[agent] ?? []).filter((group) => group !== undefined);
 }
 
-export function groupsOf({solo, talk}: Outcome, agent: number): Group[] {
+export function groupsOf({solo, talk}: Sampled, agent: number): Group[] {
   return [...(solo[agent] ?? []), ...fusionOf(talk, agent)];
+}
+
+function generatedTokens(sampled: Sampled, agent: number): number {
+  return tokensOf(groupsOf(sampled, agent)) + (sampled.talk.analysisTokens[agent] ?? 0);
 }
 
 function tokensOf(groups: readonly Group[]): number {

@@ -8,6 +8,7 @@ import type {
   Generation,
   Policy,
   PolicyInfo,
+  ScoreRequest,
   ScoreResult,
   TrainingBatch,
   UpdateOptions,
@@ -75,6 +76,7 @@ export class ScriptedPolicy implements Policy {
   readonly batches: TrainingBatch[] = [];
   readonly options: UpdateOptions[] = [];
   readonly requests: GenerateRequest[] = [];
+  readonly scored: ScoreRequest[] = [];
   generatedTokens = 0;
   state: ScriptedState = {updates: 0, memory: 1};
 
@@ -138,8 +140,15 @@ export class ScriptedPolicy implements Policy {
       : {ids: Int32Array.from(ids), finishReason};
   }
 
-  async logprobs(): Promise<ScoreResult> {
-    throw new IlrError('ILR_UNSUPPORTED', 'A scripted policy scores nothing.');
+  /** −id/1000, less a little that changes with all that it was trained on; the base has learned nothing. */
+  async logprobs(request: ScoreRequest): Promise<ScoreResult> {
+    await new Promise(setImmediate);
+    if (request.signal?.aborted) throw new IlrError('ILR_ABORTED', 'Scoring was aborted.');
+    this.scored.push(request);
+    const memory = request.adapter === false ? 1 : this.state.memory;
+    const {ids} = request.sequences;
+    const logprobs = Float32Array.from(ids, (id, t) => (request.mask[t] ? -id / 1000 - (memory % 1009) / 1e4 : 0));
+    return {logprobs, entropies: new Float32Array(ids.length), peakBytes: 0};
   }
 
   async update(batch: TrainingBatch, options: UpdateOptions): Promise<UpdateResult> {
@@ -148,7 +157,9 @@ export class ScriptedPolicy implements Policy {
     this.batches.push(batch);
     this.options.push(options);
     let memory = this.state.memory;
-    for (const value of [...batch.completions.ids, ...batch.rewards.map((reward) => Math.round(1000 * reward))]) {
+    const {ids, oldLogprobs = [], refLogprobs = []} = batch.completions;
+    const inThousandths = [...batch.rewards, ...(batch.baseline ?? []), ...oldLogprobs, ...refLogprobs];
+    for (const value of [...ids, ...inThousandths.map((each) => Math.round(1000 * each))]) {
       memory = (Math.imul(memory, 31) + value) >>> 0;
     }
     this.state = {updates: this.state.updates + 1, memory};

@@ -1,0 +1,104 @@
+import type {RunConfig} from './config.js';
+import {lossProblems, type Problem, resolveLoss} from './config-loss.js';
+
+/** What contradicts itself between the keys of a configuration, each problem at the key to change. */
+export function problemsOf(config: RunConfig): Problem[] {
+  return [
+    ...agentLossProblems(config),
+    ...referenceProblems(config),
+    ...advantageProblems(config),
+    ...overlongProblems(config),
+  ];
+}
+
+function agentLossProblems({agents, loss}: RunConfig): Problem[] {
+  return agents.flatMap((agent, i) =>
+    agent.loss === undefined
+      ? []
+      : lossProblems(agent.loss, loss).map((problem) => ({...problem, path: ['agents', i, 'loss', ...problem.path]})),
+  );
+}
+
+function referenceProblems({agents, loss, reference}: RunConfig): Problem[] {
+  const {kind, every, mix} = reference;
+  const problems: Problem[] = [];
+  const betas = agents.map((agent) => (agent.loss === undefined ? loss : resolveLoss(agent.loss, loss)).beta);
+  const first = betas.findIndex((beta) => beta > 0);
+  if (kind === 'none' && first >= 0) {
+    problems.push({
+      path: agents[first]?.loss?.beta === undefined ? ['loss', 'beta'] : ['agents', first, 'loss', 'beta'],
+      message: 'expected 0 with reference.kind: none, for it weighs the divergence from a reference policy',
+      input: betas[first],
+    });
+  }
+  if (kind !== 'none' && first < 0) {
+    problems.push({
+      path: ['reference', 'kind'],
+      message: 'expected none with loss.beta: 0, for no loss would use a reference policy',
+      input: kind,
+    });
+  }
+  if (kind === 'synchronised' && every === undefined) {
+    problems.push({
+      path: ['reference', 'every'],
+      message: 'expected a number of steps with reference.kind: synchronised',
+      input: every,
+    });
+  }
+  if (kind === 'synchronised') return problems;
+  for (const [key, value] of Object.entries({every, mix})) {
+    if (value === undefined) continue;
+    problems.push({
+      path: ['reference', key],
+      message: `expected reference.${key} only with reference.kind: synchronised (here ${kind}), for it would be ignored`,
+      input: value,
+    });
+  }
+  return problems;
+}
+
+function advantageProblems({advantage}: RunConfig): Problem[] {
+  const {baseline, decay, scale, std, epsilon} = advantage;
+  const problems: Problem[] = [];
+  const refuse = (key: string, message: string, input: unknown) =>
+    problems.push({path: ['advantage', key], message, input});
+  if (baseline !== 'ema' && decay !== undefined) {
+    refuse(
+      'decay',
+      `expected advantage.decay only with advantage.baseline: ema (here ${baseline}), for it would be ignored`,
+      decay,
+    );
+  }
+  if (baseline === 'ema' && scale === 'group') {
+    // Far from the baseline and of equal rewards, a group would be divided by next to nothing.
+    refuse('scale', 'expected none or batch with advantage.baseline: ema', scale);
+  }
+  for (const [key, value] of Object.entries(scale === 'none' ? {std, epsilon} : {})) {
+    if (value === undefined) continue;
+    refuse(key, `expected advantage.${key} only with an advantage.scale (here none), for it would be ignored`, value);
+  }
+  return problems;
+}
+
+function overlongProblems({reward, dialogue, method}: RunConfig): Problem[] {
+  const {overlongCache: cache, overlongPenalty} = reward;
+  if (cache === undefined) {
+    if (overlongPenalty === undefined) return [];
+    return [
+      {
+        path: ['reward', 'overlongPenalty'],
+        message: 'expected reward.overlongPenalty only with reward.overlongCache, for it would be ignored',
+        input: overlongPenalty,
+      },
+    ];
+  }
+  const {share, fuse} = dialogue.maxNewTokens;
+  const stages = {share, ...(method === 'ilr' && {fuse})};
+  return Object.entries(stages)
+    .filter(([, tokens]) => cache > tokens)
+    .map(([stage, tokens]) => ({
+      path: ['reward', 'overlongCache'],
+      message: `expected at most dialogue.maxNewTokens.${stage} (${tokens})`,
+      input: cache,
+    }));
+}
