@@ -35,15 +35,18 @@ std::vector<Adapter::Site> Adapter::sites_of(const AdapterConfig& adapter, const
       {0, output, "self_attn.", "o_proj", q, {{"o_proj", 0, c.hidden_size}}},
       {0, gate_up, "mlp.", "gate_up_proj", c.hidden_size, {{"gate_proj", 0, f}, {"up_proj", f, f}}},
       {0, down, "mlp.", "down_proj", f, {{"down_proj", 0, c.hidden_size}}}};
-  const std::set<std::string> targets(adapter.target_modules.begin(), adapter.target_modules.end());
   std::vector<Site> sites;
   for (int64_t l = 0; l < c.num_layers; ++l) {
     for (Site site : stored) {
       site.layer = l;
       site.path = "model.layers." + std::to_string(l) + "." + site.path;
-      std::erase_if(site.modules, [&](const Module& module) { return !targets.contains(module.name); });
+      std::erase_if(site.modules, [&](const Module& module) { return !adapter.adapts(site.path + module.name); });
       if (!site.modules.empty()) sites.push_back(std::move(site));
     }
+  }
+  if (sites.empty()) {
+    throw Error("ILR_INVALID_MODEL", "adapter_config.json: target_modules: no module of this base is meant by \"" +
+                                         adapter.target_modules.front() + "\"");
   }
   return sites;
 }

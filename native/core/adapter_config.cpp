@@ -114,15 +114,16 @@ std::vector<std::string> read_targets(const Reader& reader) {
     reader.unsupported("target_modules", *targets, "a list of " + adaptable_list() + " is");
   }
   if (list == nullptr || list->empty()) reader.refuse("target_modules", "a list of " + adaptable_list(), targets);
-  std::set<std::string> names;
+  std::vector<std::string> names;
   for (const Json& item : *list) {
-    if (item.as_string() == nullptr) reader.refuse("target_modules", "a list of strings", targets);
-    if (!is_adaptable(*item.as_string())) {
+    const std::string* name = item.as_string();
+    if (name == nullptr) reader.refuse("target_modules", "a list of strings", targets);
+    if (!is_adaptable(name->substr(name->rfind('.') + 1))) {
       reader.unsupported("target_modules", item, "a list of " + adaptable_list() + " is");
     }
-    names.insert(*item.as_string());
+    names.push_back(*name);
   }
-  return in_order(names);
+  return names;
 }
 
 void refuse_unsupported(const Json& root, const Reader& reader) {
@@ -152,6 +153,12 @@ void refuse_unsupported(const Json& root, const Reader& reader) {
 double AdapterConfig::scale() const {
   const double r = static_cast<double>(rank);
   return alpha / (rank_stabilized ? std::sqrt(r) : r);
+}
+
+bool AdapterConfig::adapts(const std::string& path) const {
+  return std::any_of(target_modules.begin(), target_modules.end(), [&](const std::string& target) {
+    return path == target || path.ends_with("." + target);
+  });
 }
 
 AdapterConfig make_adapter_config(int64_t rank, double alpha, bool rank_stabilized,

@@ -15,11 +15,13 @@ struct AdapterConfig {
   int64_t rank = 8;
   double alpha = 8;
   bool rank_stabilized = false;           // rsLoRA (arXiv 2312.03732): alpha / sqrt(rank) in place of alpha / rank
-  std::vector<std::string> target_modules;  // of kAdaptable, in that order, each once
+  std::vector<std::string> target_modules;  // names of kAdaptable, or paths that end in one
   std::string base;                       // base_model_name_or_path; may be empty
   double dropout = 0;                     // written back as it was read; ilr-native trains without
 
   double scale() const;
+  // PEFT's rule: a target is a module's whole path (model.layers.0.mlp.up_proj) or the end of it after a dot.
+  bool adapts(const std::string& path) const;
 };
 
 // Checks and orders what a caller asks for; "all-linear" names all of kAdaptable. Error ILR_INVALID_ARGUMENT naming the

@@ -30,6 +30,8 @@ class Model {
   void draw(uint64_t seed);
 
   const ModelConfig& config() const { return config_; }
+  at::ScalarType dtype() const { return options_.dtype().toScalarType(); }
+  at::Device device() const { return options_.device(); }
   const NamedTensors& parameters() const { return parameters_; }    // fused, each once: what is trained
   NamedTensors hf_tensors() const { return hf_views(parameters_); }  // views under the Hugging Face names
   // The same split of any tensors shaped like the parameters (gradients, say).

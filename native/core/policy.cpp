@@ -23,6 +23,8 @@ namespace {
 constexpr int64_t kCacheBytes = int64_t{1} << 30;  // of a generate call's keys and values
 constexpr int64_t kScoreTokens = 4096;             // rows of one scoring pass
 constexpr const char* kOptimizerFile = "optimizer.safetensors";
+constexpr const char* kAdapterConfigFile = "adapter_config.json";
+constexpr const char* kAdapterFile = "adapter_model.safetensors";
 
 at::ScalarType parse_dtype(const PolicyOptions& options, const std::string& device) {
   if (options.dtype == "float32") return at::kFloat;
@@ -57,16 +59,37 @@ class GradientGuard {
 
  private:
   void clear() {
-    for (const auto& [name, p] : model_.parameters()) p.mutable_grad().reset();
+    for (const auto& [name, p] : model_.trained_parameters()) p.mutable_grad().reset();
   }
   const Model& model_;
 };
+
+std::shared_ptr<const Adapter> open_adapter(const AdapterOptions& o, const Model& model) {
+  const at::ScalarType dtype = model.dtype() == at::kDouble ? at::kDouble : at::kFloat;
+  const auto tensors = at::TensorOptions().dtype(dtype).device(model.device());
+  if (o.folder.empty()) {
+    const AdapterConfig config = make_adapter_config(o.rank, o.alpha, o.rank_stabilized, o.target_modules);
+    return std::make_shared<const Adapter>(Adapter::draw(config, model.config(), tensors, o.seed));
+  }
+  const std::filesystem::path file = o.folder / kAdapterConfigFile;
+  const AdapterConfig config = parse_adapter_config(read_text(file, 1 << 20), file.string());
+  if (!std::filesystem::exists(o.folder / kAdapterFile) && std::filesystem::exists(o.folder / "adapter_model.bin")) {
+    throw Error("ILR_UNSUPPORTED", (o.folder / "adapter_model.bin").string() +
+                                       ": a pickle file, which can run code, is not read; save the adapter with PEFT as "
+                                       "safetensors (save_pretrained)");
+  }
+  const SafetensorsReader weights = SafetensorsReader::open_file(o.folder / kAdapterFile);
+  return std::make_shared<const Adapter>(Adapter::read(config, model.config(), tensors, weights));
+}
 
 }  // namespace
 
 Policy::State::State(Runtime& runtime, const ModelConfig& config, const PolicyOptions& options)
     : runtime(runtime), options(options),
       model(config, parse_dtype(options, runtime.device()), at::Device(runtime.device())) {}
+
+Policy::State::State(Runtime& runtime, const Model& shared, const PolicyOptions& options)
+    : runtime(runtime), options(options), model(shared) {}
 
 at::Tensor Policy::State::logits(const std::vector<int32_t>& ids) const {
   const at::NoGradGuard no_grad;
@@ -84,10 +107,10 @@ std::map<std::string, at::Tensor> Policy::State::gradients(const TrainingBatch& 
   accumulate_gradients(model, batch, o, {}, result != nullptr ? *result : ignored);
   const at::NoGradGuard no_grad;
   NamedTensors fused;
-  for (const auto& [name, p] : model.parameters()) {
+  for (const auto& [name, p] : model.trained_parameters()) {
     fused.emplace_back(name, p.grad().defined() ? p.grad().clone() : at::zeros_like(p));
   }
-  const NamedTensors views = model.hf_views(fused);
+  const NamedTensors views = model.adapter() != nullptr ? model.adapter()->peft_views(fused) : model.hf_views(fused);
   return {views.begin(), views.end()};
 }
 
@@ -105,27 +128,53 @@ std::unique_ptr<Policy> Policy::load(Runtime& runtime, const std::filesystem::pa
   const ModelConfig config = read_model_config(folder);
   const SafetensorsReader weights = SafetensorsReader::open_folder(folder);
   auto state = std::make_unique<State>(runtime, config, options);
+  state->base = std::filesystem::canonical(folder).string();
   state->model.read(weights);
-  state->model.require_grad(options.trainable);
-  if (options.trainable) state->optimizer.emplace(state->model.parameters());
-  if (with_optimizer) {
-    if (!options.trainable) throw Error("ILR_INVALID_ARGUMENT", "a frozen policy has no optimiser to load");
-    state->optimizer->read(SafetensorsReader::open_file(folder / kOptimizerFile));
-  }
-  return std::unique_ptr<Policy>(new Policy(std::move(state)));
+  return open(std::move(state), with_optimizer);
 }
 
 std::unique_ptr<Policy> Policy::create(Runtime& runtime, const std::string& config_json, uint64_t seed,
                                        const PolicyOptions& options) {
   auto state = std::make_unique<State>(runtime, parse_model_config(config_json), options);
   state->model.draw(seed);
-  state->model.require_grad(options.trainable);
-  if (options.trainable) state->optimizer.emplace(state->model.parameters());
+  return open(std::move(state), false);
+}
+
+std::unique_ptr<Policy> Policy::share(const PolicyOptions& options, bool with_optimizer) const {
+  const bool trains_all = options.trainable && !options.adapter;
+  if (trains_all && with_optimizer) {
+    throw Error("ILR_INVALID_ARGUMENT", "share: only an adapter's optimiser can be loaded; load the model's folder instead");
+  }
+  const bool is_fixed = !state_->optimizer || state_->model.adapter() != nullptr;
+  const Model base = state_->model.with_adapter(nullptr);
+  auto state = std::make_unique<State>(state_->runtime, is_fixed && !trains_all ? base : base.clone(), options);
+  state->options.dtype = state_->options.dtype;
+  state->base = state_->base;
+  return open(std::move(state), with_optimizer);
+}
+
+// The model is there; what is left is the adapter and the optimiser.
+std::unique_ptr<Policy> Policy::open(std::unique_ptr<State> state, bool with_optimizer) {
+  const PolicyOptions& options = state->options;
+  if (options.adapter) state->model = state->model.with_adapter(open_adapter(*options.adapter, state->model));
+  if (options.trainable) {
+    state->model.require_grad(true);
+    state->optimizer.emplace(state->model.trained_parameters());
+  }
+  if (with_optimizer) {
+    if (!options.trainable) throw Error("ILR_INVALID_ARGUMENT", "a frozen policy has no optimiser to load");
+    if (options.adapter && options.adapter->folder.empty()) {
+      throw Error("ILR_INVALID_ARGUMENT", "a new adapter has no optimiser to load; give the adapter's folder");
+    }
+    const std::filesystem::path from = options.adapter ? options.adapter->folder : std::filesystem::path(state->base);
+    state->optimizer->read(SafetensorsReader::open_file(from / kOptimizerFile));
+  }
   return std::unique_ptr<Policy>(new Policy(std::move(state)));
 }
 
 PolicyInfo Policy::info() const {
   const ModelConfig& c = state_->model.config();
+  const Adapter* adapter = state_->model.adapter();
   return {c.model_type,
           c.vocab_size,
           c.max_positions,
@@ -133,7 +182,12 @@ PolicyInfo Policy::info() const {
           c.eos_ids,
           state_->options.dtype,
           state_->runtime.device(),
-          state_->optimizer ? state_->optimizer->steps() : 0};
+          state_->optimizer ? state_->optimizer->steps() : 0,
+          !state_->optimizer ? 0 : adapter != nullptr ? adapter->parameter_count() : state_->model.parameter_count(),
+          adapter == nullptr ? std::nullopt
+                             : std::optional(AdapterInfo{adapter->config().rank, adapter->config().alpha,
+                                                         adapter->config().rank_stabilized,
+                                                         adapter->config().target_modules, adapter->parameter_count()})};
 }
 
 GenerateCounters Policy::generate(const GenerateRequest& request,
@@ -149,7 +203,10 @@ GenerateCounters Policy::generate(const GenerateRequest& request,
 }
 
 ScoreResult Policy::logprobs(const ScoreRequest& request, const Control& control) {
-  const Model& model = state_->model;
+  if (!request.adapter && state_->model.adapter() == nullptr) {
+    throw Error("ILR_INVALID_ARGUMENT", "logprobs: adapter false asks for the base without its adapter; this policy has none");
+  }
+  const Model model = request.adapter ? state_->model : state_->model.with_adapter(nullptr);
   check(request, model.config());
   const at::NoGradGuard no_grad;
   const Meter meter(state_->runtime);
@@ -212,16 +269,35 @@ UpdateResult Policy::update(const TrainingBatch& batch, const UpdateOptions& opt
   return result;
 }
 
-void Policy::save(const std::filesystem::path& folder, bool with_optimizer) const {
+void Policy::save(const std::filesystem::path& folder, bool with_optimizer, bool merge) const {
   const at::NoGradGuard no_grad;
+  const Adapter* adapter = state_->model.adapter();
   if (!std::filesystem::is_directory(folder)) {
     throw Error("ILR_IO", "save: expected an existing folder, got " + folder.string());
   }
   if (with_optimizer && !state_->optimizer) {
     throw Error("ILR_INVALID_ARGUMENT", "save: a frozen policy has no optimiser");
   }
-  write_text(folder / "config.json", state_->model.config().json);
-  write_safetensors(folder / "model.safetensors", state_->model.hf_tensors(), {{"format", "pt"}});
+  if (merge && adapter == nullptr) throw Error("ILR_INVALID_ARGUMENT", "save: merge asks for an adapter; this policy has none");
+  if (merge && with_optimizer) {
+    throw Error("ILR_INVALID_ARGUMENT", "save: a merged model has no optimiser; save the adapter to go on training it");
+  }
+  if (merge && std::filesystem::exists(folder / kAdapterConfigFile)) {
+    throw Error("ILR_INVALID_ARGUMENT", "save: " + folder.string() +
+                                            " holds an adapter, which transformers would add to the merged model again; "
+                                            "give another folder");
+  }
+  if (adapter != nullptr && !merge) {
+    AdapterConfig config = adapter->config();
+    config.base = state_->base;
+    write_text(folder / kAdapterConfigFile, adapter_config_json(config));
+    write_safetensors(folder / kAdapterFile, adapter->peft_tensors(), {{"format", "pt"}});
+  } else {
+    write_text(folder / "config.json", state_->model.config().json);
+    const auto merged = [&](const std::string& name, const at::Tensor& weight) { return adapter->merged(name, weight); };
+    write_safetensors(folder / "model.safetensors", state_->model.hf_tensors(), {{"format", "pt"}},
+                      merge ? ChangeTensor(merged) : nullptr);
+  }
   // An optimiser of an earlier save belongs to other weights and would be loaded beside these without a word.
   if (!with_optimizer) std::filesystem::remove(folder / kOptimizerFile);
   if (with_optimizer) {

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,32 +13,58 @@
 
 namespace ilr {
 
+// A LoRA adapter (arXiv 2106.09685), trained in place of the model, which is its fixed base.
+struct AdapterOptions {
+  std::filesystem::path folder = {};  // in PEFT's format; empty: a new adapter, of what follows
+  int64_t rank = 8;
+  double alpha = 16;
+  bool rank_stabilized = false;
+  std::vector<std::string> target_modules{"all-linear"};
+  uint64_t seed = 0;             // of A; B begins at zero
+};
+
 struct PolicyOptions {
   std::string dtype = "float32";  // of weights and arithmetic; float64 on the CPU, for checking
   bool trainable = true;          // false: no optimiser, update throws ILR_INVALID_ARGUMENT
+  std::optional<AdapterOptions> adapter = {};
+};
+
+struct AdapterInfo {
+  int64_t rank;
+  double alpha;
+  bool rank_stabilized;
+  std::vector<std::string> target_modules;
+  int64_t parameters;
 };
 
 struct PolicyInfo {
   std::string model_type;
   int64_t vocab_size;
   int64_t context_length;         // max_position_embeddings
-  int64_t parameters;             // tied embeddings counted once
+  int64_t parameters;             // of the model; tied embeddings counted once, an adapter's not
   std::vector<int32_t> eos_ids;   // of generation_config.json, else config.json; may be empty
   std::string dtype;
   std::string device;
   int64_t step;                   // optimiser steps taken
+  int64_t trained_parameters;     // 0 where it is frozen
+  std::optional<AdapterInfo> adapter;
 };
 
 // A model with its optimiser: samples, scores, learns. Every method runs on the runtime's worker (Runtime::run, post).
-// One storage of the weights serves all of them.
+// One storage of the weights serves all of them, and may serve several policies (share).
 class Policy {
  public:
   // Reads a Hugging Face folder: config.json, model.safetensors or model.safetensors.index.json with its shards, and
-  // optimizer.safetensors where `with_optimizer`. Errors: ILR_IO, ILR_INVALID_MODEL, ILR_UNSUPPORTED.
+  // optimizer.safetensors where `with_optimizer`: of the adapter's folder where there is an adapter. Errors: ILR_IO,
+  // ILR_INVALID_MODEL, ILR_UNSUPPORTED.
   static std::unique_ptr<Policy> load(Runtime&, const std::filesystem::path& folder, const PolicyOptions&,
                                       bool with_optimizer);
   // Random weights, N(0, initializer_range); biases 0, norms 1. The same seed gives the same weights on every machine.
   static std::unique_ptr<Policy> create(Runtime&, const std::string& config_json, uint64_t seed, const PolicyOptions&);
+  // Another policy of the same model: frozen, or with an adapter of its own. It shares this one's weights unless these are
+  // trained; then, and where it is itself to train all weights, it gets a copy as they are now. An adapter of this policy
+  // is left out. `options.dtype` does not count.
+  std::unique_ptr<Policy> share(const PolicyOptions& options, bool with_optimizer) const;
   ~Policy();
 
   PolicyInfo info() const;
@@ -48,15 +75,18 @@ class Policy {
   ScoreResult logprobs(const ScoreRequest&, const Control&);
   UpdateResult update(const TrainingBatch&, const UpdateOptions&, const Control&);
 
-  // Writes config.json and model.safetensors, and optimizer.safetensors where `with_optimizer`; each file is synced.
+  // Writes config.json and model.safetensors, or with an adapter PEFT's adapter_config.json (which names the base's
+  // folder) and adapter_model.safetensors, or with `merge` the whole model with the adapter's terms added; and
+  // optimizer.safetensors where `with_optimizer`; each file is synced.
   // The folder must exist. Error ILR_IO (a full disk included) leaves the policy as it was.
-  void save(const std::filesystem::path& folder, bool with_optimizer) const;
+  void save(const std::filesystem::path& folder, bool with_optimizer, bool merge = false) const;
 
   struct State;  // what the core's own tests look into
   State& state() { return *state_; }
 
  private:
   explicit Policy(std::unique_ptr<State> state);
+  static std::unique_ptr<Policy> open(std::unique_ptr<State> state, bool with_optimizer);
   std::unique_ptr<State> state_;
 };
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -36,11 +37,14 @@ class SafetensorsReader {
   std::unique_ptr<State> state_;
 };
 
-// Writes and syncs one file. Tensors may be on any device and need not be contiguous; each is copied on its own, so the
-// extra memory is that of the largest. Error ILR_IO (a full disk included; the partial file is removed).
+// What is written in place of a tensor, of the same shape and dtype.
+using ChangeTensor = std::function<at::Tensor(const std::string& name, const at::Tensor& tensor)>;
+
+// Writes and syncs one file. Tensors may be on any device and need not be contiguous; each is changed and copied on its own,
+// so the extra memory is that of the largest. Error ILR_IO (a full disk included; the partial file is removed).
 void write_safetensors(const std::filesystem::path& file,
                        const std::vector<std::pair<std::string, at::Tensor>>& tensors,
-                       const std::map<std::string, std::string>& metadata);
+                       const std::map<std::string, std::string>& metadata, const ChangeTensor& change = nullptr);
 
 // Writes and syncs a small text file. Error ILR_IO.
 void write_text(const std::filesystem::path& file, const std::string& text);

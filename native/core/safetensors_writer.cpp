@@ -71,7 +71,7 @@ std::string header_text(const std::vector<const NamedTensors::value_type*>& orde
 }  // namespace
 
 void write_safetensors(const std::filesystem::path& file, const std::vector<std::pair<std::string, at::Tensor>>& tensors,
-                       const std::map<std::string, std::string>& metadata) {
+                       const std::map<std::string, std::string>& metadata, const ChangeTensor& change) {
   const auto order = in_file_order(tensors);
   const std::string header = header_text(order, metadata);
   write_synced(file, [&](const WriteBytes& write) {
@@ -79,7 +79,8 @@ void write_safetensors(const std::filesystem::path& file, const std::vector<std:
     write(&length, sizeof length);
     write(header.data(), header.size());
     for (const auto* item : order) {
-      const at::Tensor tensor = item->second.detach().to(at::kCPU).contiguous();
+      const at::Tensor changed = change ? change(item->first, item->second) : item->second;
+      const at::Tensor tensor = changed.detach().to(at::kCPU).contiguous();
       write(tensor.data_ptr(), tensor.nbytes());
     }
   });

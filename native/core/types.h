@@ -51,6 +51,7 @@ struct ScoreRequest {
   Ragged sequences;
   std::vector<uint8_t> mask;     // [ids] 1: wanted; a sequence's first token has no log-prob, so 0 there
   double temperature = 1;        // > 0
+  bool adapter = true;           // false: by the base without its adapter, a frozen reference policy
 };
 
 struct ScoreResult {
