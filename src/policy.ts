@@ -166,15 +166,33 @@ export interface UpdateOptions extends OptimizerOptions {
 
 export interface UpdateResult {
   readonly loss: number;
-  /** Nats. This and the ratio and sampler figures are means over the tokens that were computed: those of completions whose advantage is not 0. NaN where there were none. */
+  /**
+  Nats. This and the figures of ratio, KL, importance, masks and sampler are of the tokens that were computed: those of completions
+  whose advantage is not 0, or all trained ones with `beta` or `entropyBonus`. NaN where there were none, or where the loss has no
+  such thing.
+  */
   readonly entropy: number;
   /** Before clipping. */
   readonly gradNorm: number;
   /** As used, warm-up included. */
   readonly learningRate: number;
+  /** Of the chosen level; a sequence's ratio counts once per token. */
   readonly ratioMean: number;
   readonly ratioMax: number;
+  /** Tokens whose gradient the clip removed (`cispo`: whose weight was capped); the sum of the next two. */
   readonly ratioClippedFraction: number;
+  /** The ratio too low and the advantage negative. */
+  readonly ratioClippedLowFraction: number;
+  /** Above 1 + epsilonHigh, `delta` or the cap. */
+  readonly ratioClippedHighFraction: number;
+  /** Mean of the chosen estimator, where `refLogprobs` are given. */
+  readonly kl: number;
+  /** Weight of a token by the importance correction. */
+  readonly importanceMean: number;
+  readonly importanceMax: number;
+  readonly offPolicyDroppedFraction: number;
+  /** Of all trained tokens. */
+  readonly entropyDroppedFraction: number;
   readonly samplerKl: number;
   readonly samplerMaxAbsDiff: number;
   /** A gradient was not finite: weights and optimiser are as before. */
@@ -182,6 +200,8 @@ export interface UpdateResult {
   readonly step: number;
   readonly skippedSteps: number;
   readonly trainedTokens: number;
+  /** Of them, those with a term in the loss. 0: no step was taken. */
+  readonly learningTokens: number;
   readonly forwardTokens: number;
   readonly microBatches: number;
   readonly zeroSpreadGroups: number;

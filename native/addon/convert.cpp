@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <initializer_list>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -37,6 +39,83 @@ std::vector<int32_t> stop_ids(const Fields& fields) {
   return ids;
 }
 
+template <class T>
+using Choices = std::initializer_list<std::pair<const char*, T>>;
+
+// The choice that a field names, or `fallback` where it is left out.
+template <class T>
+T choice(const Fields& fields, const char* name, T fallback, Choices<T> choices) {
+  if (!fields.has(name)) return fallback;
+  const std::string value = text(fields.get(name), fields.path(name), 64);
+  std::string names;
+  for (const auto& [known, meaning] : choices) {
+    if (value == known) return meaning;
+    names += (names.empty() ? "" : ", ") + std::string(known);
+  }
+  refuse(fields.path(name), "one of " + names, "\"" + value + "\"");
+}
+
+// An array that may be left out: empty then, and only then.
+template <class T>
+std::vector<T> array_if_any(const Fields& fields, const char* name) {
+  if (!fields.has(name)) return {};
+  std::vector<T> values = fields.array<T>(name);
+  if (values.empty()) refuse(fields.path(name), "to be left out, or a value for each", "an empty array");
+  return values;
+}
+
+std::optional<double> number_if_any(const Fields& fields, const char* name) {
+  if (!fields.has(name)) return {};
+  return fields.number(name);
+}
+
+AdvantageOptions advantage_options(const Fields& fields) {
+  AdvantageOptions options;
+  options.baseline = choice(fields, "baseline", options.baseline,
+                            {{"group", Baseline::group}, {"leave-one-out", Baseline::leave_one_out}, {"given", Baseline::given}});
+  options.scale = choice(fields, "scale", options.scale,
+                         {{"group", AdvantageScale::group}, {"batch", AdvantageScale::batch}, {"none", AdvantageScale::none}});
+  options.deviation = choice(fields, "std", options.deviation,
+                             {{"population", Deviation::population}, {"sample", Deviation::sample}});
+  options.epsilon = fields.number_or("stdEpsilon", options.epsilon);
+  return options;
+}
+
+void read_loss(const Fields& fields, UpdateOptions& o) {
+  if (!fields.has("loss")) refuse(fields.path("loss"), "the name of a loss", describe_value(fields.get("loss")));
+  o.loss = choice(fields, "loss", o.loss,
+                  {{"grpo", Loss::grpo}, {"bnpo", Loss::bnpo}, {"dr_grpo", Loss::dr_grpo}, {"dapo", Loss::dapo},
+                   {"cispo", Loss::cispo}, {"sapo", Loss::sapo}, {"luspo", Loss::luspo}, {"vespo", Loss::vespo},
+                   {"nll", Loss::nll}});
+  o.ratio = choice(fields, "ratio", o.ratio, {{"token", RatioLevel::token}, {"sequence", RatioLevel::sequence}});
+  o.epsilon_low = fields.number_or("epsilonLow", o.epsilon_low);
+  o.epsilon_high = fields.number_or("epsilonHigh", o.epsilon_high);
+  o.delta = number_if_any(fields, "delta");
+  o.cispo_cap = fields.number_or("cispoCap", o.cispo_cap);
+  o.sapo_temperature_positive = fields.number_or("sapoTemperaturePositive", o.sapo_temperature_positive);
+  o.sapo_temperature_negative = fields.number_or("sapoTemperatureNegative", o.sapo_temperature_negative);
+  o.vespo_k_positive = fields.number_or("vespoKPositive", o.vespo_k_positive);
+  o.vespo_lambda_positive = fields.number_or("vespoLambdaPositive", o.vespo_lambda_positive);
+  o.vespo_k_negative = fields.number_or("vespoKNegative", o.vespo_k_negative);
+  o.vespo_lambda_negative = fields.number_or("vespoLambdaNegative", o.vespo_lambda_negative);
+  o.max_completion_tokens = fields.integer_or("maxCompletionTokens", o.max_completion_tokens, whole_max);
+  o.beta = fields.number_or("beta", o.beta);
+  o.kl = choice(fields, "kl", o.kl, {{"k1", KlEstimator::k1}, {"k2", KlEstimator::k2}, {"k3", KlEstimator::k3}});
+  o.kl_unbiased = fields.flag_or("klUnbiased", o.kl_unbiased);
+  o.entropy_bonus = fields.number_or("entropyBonus", o.entropy_bonus);
+  o.top_entropy_fraction = fields.number_or("topEntropyFraction", o.top_entropy_fraction);
+  o.importance_correction = choice(fields, "importanceCorrection", o.importance_correction,
+                                   {{"none", ImportanceCorrection::none},
+                                    {"token_truncate", ImportanceCorrection::token_truncate},
+                                    {"token_mask", ImportanceCorrection::token_mask},
+                                    {"sequence_truncate", ImportanceCorrection::sequence_truncate},
+                                    {"sequence_mask", ImportanceCorrection::sequence_mask}});
+  o.importance_max = fields.number_or("importanceMax", o.importance_max);
+  o.importance_min = fields.number_or("importanceMin", o.importance_min);
+  o.off_policy_threshold = number_if_any(fields, "offPolicyThreshold");
+  o.advantage = advantage_options(fields);
+}
+
 template <class T, class Array>
 Napi::Value copy_out(Napi::Env env, const std::vector<T>& values) {
   auto array = Array::New(env, values.size());
@@ -60,11 +139,7 @@ std::string text(const Napi::Value& value, const std::string& where, size_t long
 }
 
 bool flag(const Napi::Value& value, const char* name, bool fallback) {
-  if (value.IsUndefined()) return fallback;
-  const Napi::Value found = Fields(value, "options").get(name);
-  if (found.IsUndefined()) return fallback;
-  if (!found.IsBoolean()) refuse(std::string("options.") + name, "true or false", describe_value(found));
-  return found.As<Napi::Boolean>().Value();
+  return value.IsUndefined() ? fallback : Fields(value, "options").flag_or(name, fallback);
 }
 
 uint64_t seed(const Napi::Value& value) {
@@ -122,23 +197,23 @@ TrainingBatch training_batch(const Napi::Value& value) {
   batch.prompt_index = completions.array<int32_t>("promptIndex");
   batch.mask = completions.array<uint8_t>("mask");
   batch.sampler_logprobs = completions.array<float>("samplerLogprobs");
+  batch.old_logprobs = array_if_any<float>(completions, "oldLogprobs");
+  batch.ref_logprobs = array_if_any<float>(completions, "refLogprobs");
   batch.rewards = fields.array<double>("rewards");
   batch.group_index = fields.array<int32_t>("groupIndex");
   batch.extra_advantage = fields.array<double>("extraAdvantage");
   batch.stage = fields.array<uint8_t>("stage");
   batch.stage_weights = fields.array<double>("stageWeights");
+  batch.baseline = array_if_any<double>(fields, "baseline");
+  batch.stage_tokens = array_if_any<double>(fields, "stageTokens");
   return batch;
 }
 
 UpdateOptions update_options(const Napi::Value& value) {
   const Fields fields(value, "options");
-  const std::string loss = text(fields.get("loss"), "options.loss", 16);
-  if (loss != "dapo" && loss != "nll") refuse("options.loss", "dapo or nll", "\"" + loss + "\"");
   UpdateOptions options;
-  options.loss = loss == "nll" ? Loss::nll : Loss::dapo;
+  read_loss(fields, options);
   options.temperature = fields.number_or("temperature", options.temperature);
-  options.epsilon_low = fields.number_or("epsilonLow", options.epsilon_low);
-  options.epsilon_high = fields.number_or("epsilonHigh", options.epsilon_high);
   options.learning_rate = fields.number("learningRate");
   options.warmup_steps = fields.integer_or("warmupSteps", options.warmup_steps, whole_max);
   options.beta1 = fields.number_or("beta1", options.beta1);
@@ -200,12 +275,20 @@ Napi::Value to_js(Napi::Env env, const UpdateResult& result) {
   out.Set("ratioMean", number(env, result.ratio_mean));
   out.Set("ratioMax", number(env, result.ratio_max));
   out.Set("ratioClippedFraction", number(env, result.ratio_clipped_fraction));
+  out.Set("ratioClippedLowFraction", number(env, result.ratio_clipped_low_fraction));
+  out.Set("ratioClippedHighFraction", number(env, result.ratio_clipped_high_fraction));
+  out.Set("kl", number(env, result.kl));
+  out.Set("importanceMean", number(env, result.importance_mean));
+  out.Set("importanceMax", number(env, result.importance_max));
+  out.Set("offPolicyDroppedFraction", number(env, result.off_policy_dropped_fraction));
+  out.Set("entropyDroppedFraction", number(env, result.entropy_dropped_fraction));
   out.Set("samplerKl", number(env, result.sampler_kl));
   out.Set("samplerMaxAbsDiff", number(env, result.sampler_max_abs_diff));
   out.Set("skipped", Napi::Boolean::New(env, result.skipped));
   out.Set("step", number(env, result.step));
   out.Set("skippedSteps", number(env, result.skipped_steps));
   out.Set("trainedTokens", number(env, result.trained_tokens));
+  out.Set("learningTokens", number(env, result.learning_tokens));
   out.Set("forwardTokens", number(env, result.forward_tokens));
   out.Set("microBatches", number(env, result.micro_batches));
   out.Set("zeroSpreadGroups", number(env, result.zero_spread_groups));

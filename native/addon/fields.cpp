@@ -84,6 +84,13 @@ int64_t Fields::integer_or(const char* name, int64_t fallback, int64_t most) con
   return has(name) ? integer(name, most) : fallback;
 }
 
+bool Fields::flag_or(const char* name, bool fallback) const {
+  const Napi::Value found = get(name);
+  if (found.IsUndefined()) return fallback;
+  if (!found.IsBoolean()) refuse(path(name), "true or false", describe_value(found));
+  return found.As<Napi::Boolean>().Value();
+}
+
 Fields::View Fields::typed_array(const char* name, napi_typedarray_type type, const char* expected) const {
   const Napi::Value value = get(name);
   if (!value.IsTypedArray()) refuse(path(name), expected, describe_value(value));

@@ -62,6 +62,8 @@ class Fields {
   int64_t integer(const char* name, int64_t most) const;  // from 0
   int64_t integer_or(const char* name, int64_t fallback, int64_t most) const;
 
+  bool flag_or(const char* name, bool fallback) const;
+
   // A copy of the typed array of that name.
   template <class T>
   std::vector<T> array(const char* name) const {

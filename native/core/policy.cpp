@@ -257,10 +257,10 @@ UpdateResult Policy::update(const TrainingBatch& batch, const UpdateOptions& opt
   const GradientGuard guard(state_->model);
   accumulate_gradients(state_->model, batch, options, control, result);
   throw_if_aborted(control);
-  if (result.micro_batches > 0) {
+  if (result.learning_tokens > 0) {
     state_->optimizer->step(options, result);
   } else {
-    // Nothing to learn from (every advantage is 0): momentum alone must not move the weights.
+    // Nothing to learn from (every advantage is 0, every token masked): momentum alone must not move the weights.
     result.step = state_->optimizer->steps();
     result.skipped_steps = state_->optimizer->skipped_steps();
   }

@@ -40,30 +40,41 @@ struct ScoreTokens : torch::autograd::Function<ScoreTokens> {
       at::exp_out(logits, logp);
       entropies.narrow(0, begin, n).copy_(logits.mul_(logp).sum(-1).neg_());
     }
-    ctx->save_for_backward({hidden, weight, targets});
+    ctx->save_for_backward({hidden, weight, targets, entropies});
     ctx->saved_data["temperature"] = temperature;
-    ctx->mark_non_differentiable({entropies});
+    ctx->set_materialize_grads(false);
     return {logprobs, entropies};
   }
 
-  // d logprob_t / d logits_t = (onehot - softmax) / temperature.
+  // With p = softmax(z), z = logits / temperature: d logprob / dz = onehot - p, d entropy / dz_j = -p_j (ln p_j + entropy).
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const auto saved = ctx->get_saved_variables();
-    const at::Tensor &hidden = saved[0], &weight = saved[1], &targets = saved[2];
+    const at::Tensor &hidden = saved[0], &weight = saved[1], &targets = saved[2], &entropies = saved[3];
     const double temperature = ctx->saved_data["temperature"].toDouble();
-    const at::Tensor coefficient = grads[0].mul(1 / temperature).unsqueeze(1);
+    const auto scaled = [&](const at::Tensor& grad) { return grad.defined() ? grad.mul(1 / temperature).unsqueeze(1) : grad; };
+    const at::Tensor of_logprobs = scaled(grads[0]), of_entropies = scaled(grads[1]);
     const int64_t rows = hidden.size(0);
     const int64_t chunk = rows_per_chunk(weight.size(0), hidden.element_size());
     at::Tensor dhidden = at::empty_like(hidden), dweight;
     if (ctx->needs_input_grad(1)) dweight = at::zeros_like(weight);  // not of a frozen base
     for (int64_t begin = 0; begin < rows; begin += chunk) {
       const int64_t n = std::min(chunk, rows - begin);
-      const at::Tensor h = hidden.narrow(0, begin, n), c = coefficient.narrow(0, begin, n);
+      const at::Tensor h = hidden.narrow(0, begin, n);
       at::Tensor logits = matrix_product(h, weight.t());
       if (temperature != 1) logits.mul_(1 / temperature);
       at::Tensor dlogits = at::softmax(logits, -1);
-      dlogits.mul_(c.neg());
-      dlogits.scatter_add_(1, targets.narrow(0, begin, n).unsqueeze(1), c);
+      if (of_entropies.defined()) {
+        // -p (c + g (ln p + H)), c and g the gradients of the log-prob and the entropy.
+        at::Tensor factors = at::log_softmax(logits, -1).add_(entropies.narrow(0, begin, n).unsqueeze(1));
+        factors.mul_(of_entropies.narrow(0, begin, n));
+        if (of_logprobs.defined()) factors.add_(of_logprobs.narrow(0, begin, n));
+        dlogits.mul_(factors.neg_());
+      } else {
+        dlogits.mul_(of_logprobs.narrow(0, begin, n).neg());
+      }
+      if (of_logprobs.defined()) {
+        dlogits.scatter_add_(1, targets.narrow(0, begin, n).unsqueeze(1), of_logprobs.narrow(0, begin, n));
+      }
       at::Tensor dh = dhidden.narrow(0, begin, n);
       matrix_product_into(dh, dlogits, weight);
       if (dweight.defined()) matrix_product_into(dweight, dlogits.t(), h, true);

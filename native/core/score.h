@@ -7,12 +7,13 @@
 namespace ilr {
 
 struct TokenScores {
-  at::Tensor logprobs_M;   // nats; carries gradient to hidden and weight
-  at::Tensor entropies_M;  // nats; no gradient
+  at::Tensor logprobs_M;   // nats
+  at::Tensor entropies_M;  // nats
 };
 
 // Log-probability and entropy of target tokens under softmax(hidden W^T / temperature). The one path of scorer and
-// trainer. Works through chunks of rows, forward and backward, so that no [M, V] exists whole.
+// trainer. Both carry gradient to hidden and weight. Works through chunks of rows, forward and backward, so that no [M, V]
+// exists whole.
 // hidden_MC and weight_VC: same dtype; targets_M: int64.
 TokenScores score_tokens(const at::Tensor& hidden_MC, const at::Tensor& weight_VC, const at::Tensor& targets_M,
                          double temperature);

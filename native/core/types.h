@@ -3,6 +3,8 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <limits>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -66,20 +68,58 @@ struct TrainingBatch {
   std::vector<int32_t> prompt_index;    // [B]
   std::vector<uint8_t> mask;            // [completion ids] 1: trained
   std::vector<float> sampler_logprobs;  // [completion ids] nats; unused by nll
+  std::vector<float> old_logprobs;      // [completion ids] nats, of the old policy by the scorer; empty: the sampler's
+  std::vector<float> ref_logprobs;      // [completion ids] nats, of the reference policy; empty: none
   std::vector<double> rewards;          // [B]; unused by nll
   std::vector<int32_t> group_index;     // [B] equal numbers form a group; unused by nll
   std::vector<double> extra_advantage;  // [B] added after normalisation
   std::vector<uint8_t> stage;           // [B] index into stage_weights
   std::vector<double> stage_weights;    // [S]
+  std::vector<double> baseline;         // [B] with Baseline::given; empty otherwise
+  std::vector<double> stage_tokens;     // [S] what dapo, cispo and vespo divide a stage by; empty: its trained tokens
 };
 
-enum class Loss : uint8_t { dapo, nll };
+enum class Loss : uint8_t { grpo, bnpo, dr_grpo, dapo, cispo, sapo, luspo, vespo, nll };
+enum class RatioLevel : uint8_t { token, sequence };
+enum class KlEstimator : uint8_t { k1, k2, k3 };
+enum class ImportanceCorrection : uint8_t { none, token_truncate, token_mask, sequence_truncate, sequence_mask };
+enum class Baseline : uint8_t { group, leave_one_out, given };
+enum class AdvantageScale : uint8_t { group, batch, none };
+enum class Deviation : uint8_t { population, sample };
 
+struct AdvantageOptions {
+  Baseline baseline = Baseline::group;
+  AdvantageScale scale = AdvantageScale::group;
+  Deviation deviation = Deviation::population;
+  double epsilon = 1e-6;          // added to the deviation
+};
+
+// loss.h and token_weights.h have the formulas.
 struct UpdateOptions {
   Loss loss = Loss::dapo;
-  double temperature = 1;
+  RatioLevel ratio = RatioLevel::token;
   double epsilon_low = 0.2;
   double epsilon_high = 0.28;
+  std::optional<double> delta = std::nullopt;  // of the clipped losses: the largest ratio, whatever the advantage
+  double cispo_cap = 5;
+  double sapo_temperature_positive = 1;
+  double sapo_temperature_negative = 1.05;
+  double vespo_k_positive = 2;
+  double vespo_lambda_positive = 3;
+  double vespo_k_negative = 3;
+  double vespo_lambda_negative = 2;
+  int64_t max_completion_tokens = 0;  // of dr_grpo: at least 1
+  double beta = 0;                // weight of the KL divergence from the reference policy
+  KlEstimator kl = KlEstimator::k3;
+  bool kl_unbiased = false;
+  double entropy_bonus = 0;
+  double top_entropy_fraction = 1;
+  ImportanceCorrection importance_correction = ImportanceCorrection::none;
+  double importance_max = 3;
+  double importance_min = 0;
+  std::optional<double> off_policy_threshold = std::nullopt;
+  AdvantageOptions advantage = {};
+  double temperature = 1;
   double learning_rate = 1e-6;
   int64_t warmup_steps = 0;       // learning rate rises linearly over the optimiser's first steps
   double beta1 = 0.9;
@@ -90,15 +130,25 @@ struct UpdateOptions {
   int64_t micro_batch_tokens = 0; // 0: chosen by the core
 };
 
+constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+
 struct UpdateResult {
   double loss = 0;
-  // Means over the tokens that were computed: those of completions whose advantage is not 0. NaN where there were none.
-  double entropy = 0;               // nats
-  double ratio_mean = 1;
-  double ratio_max = 1;
-  double ratio_clipped_fraction = 0;
-  double sampler_kl = 0;            // k3 = exp(d) - d - 1, d = logprob - sampler_logprob
-  double sampler_max_abs_diff = 0;
+  // Of the tokens that were computed: those of completions whose advantage is not 0, or all trained ones where a KL or
+  // entropy term is on. Means; NaN where there were none, or where the loss has no such thing.
+  double entropy = kNone;           // nats
+  double ratio_mean = kNone;        // of the ratio's level: a sequence's counts once per token
+  double ratio_max = kNone;
+  double ratio_clipped_fraction = kNone;  // tokens whose gradient the clip removed (cispo: capped); the sum of:
+  double ratio_clipped_low_fraction = kNone;   // ratio below 1 - epsilon_low, advantage negative
+  double ratio_clipped_high_fraction = kNone;  // above 1 + epsilon_high, delta or the cap
+  double kl = kNone;                // from the reference policy, by the estimator chosen; without its unbiased factor
+  double importance_mean = kNone;   // weight of a token by the importance correction
+  double importance_max = kNone;
+  double off_policy_dropped_fraction = kNone;
+  double entropy_dropped_fraction = kNone;     // of all trained tokens
+  double sampler_kl = kNone;        // k3 = exp(d) - d - 1, d = logprob - sampler_logprob
+  double sampler_max_abs_diff = kNone;
 
   double grad_norm = 0;             // before clipping
   double learning_rate = 0;         // as used, warm-up included
@@ -106,6 +156,7 @@ struct UpdateResult {
   int64_t step = 0;                 // optimiser steps taken, this one included
   int64_t skipped_steps = 0;        // over the policy's life
   int64_t trained_tokens = 0;
+  int64_t learning_tokens = 0;      // of them, those with a term in the loss; 0: no step is taken
   int64_t forward_tokens = 0;       // prompts once per micro-batch
   int64_t micro_batches = 0;
   int64_t zero_spread_groups = 0;

@@ -57,6 +57,82 @@ void check_finite(const char* name, const std::vector<T>& values) {
   }
 }
 
+template <typename T>
+void check_optional(const char* name, const std::vector<T>& values, size_t expected) {
+  if (values.empty()) return;
+  expect_size(name, values.size(), expected);
+  check_finite(name, values);
+}
+
+bool is_clipped(Loss loss) {
+  return loss != Loss::cispo && loss != Loss::sapo && loss != Loss::vespo && loss != Loss::nll;
+}
+
+void check_nll(const UpdateOptions& o) {
+  const auto unused = [](const char* name, bool is_set) {
+    if (is_set) refuse(name, ": expected to be left out with loss nll, which has no old or reference policy");
+  };
+  unused("beta", o.beta != 0);
+  unused("topEntropyFraction", o.top_entropy_fraction != 1);
+  unused("importanceCorrection", o.importance_correction != ImportanceCorrection::none);
+  unused("offPolicyThreshold", o.off_policy_threshold.has_value());
+  unused("delta", o.delta.has_value());
+}
+
+// Options of the loss, each for itself and together.
+void check_terms(const TrainingBatch& b, const UpdateOptions& o) {
+  expect_range("epsilonLow", o.epsilon_low, 0, 1, "0 to 1");
+  expect_range("epsilonHigh", o.epsilon_high, 0, 1e6, "0 to 1e6");
+  expect_range("cispoCap", o.cispo_cap, 1e-6, 1e6, "1e-6 to 1e6 (a weight, not 1 + epsilon)");
+  expect_range("sapoTemperaturePositive", o.sapo_temperature_positive, 1e-3, 1e3, "0.001 to 1000");
+  expect_range("sapoTemperatureNegative", o.sapo_temperature_negative, 1e-3, 1e3, "0.001 to 1000");
+  expect_range("vespoKPositive", o.vespo_k_positive, 0, 100, "0 to 100");
+  expect_range("vespoKNegative", o.vespo_k_negative, 0, 100, "0 to 100");
+  expect_range("vespoLambdaPositive", o.vespo_lambda_positive, 1e-3, 100, "0.001 to 100");
+  expect_range("vespoLambdaNegative", o.vespo_lambda_negative, 1e-3, 100, "0.001 to 100");
+  expect_range("beta", o.beta, 0, 1e6, "0 (no KL term) to 1e6");
+  expect_range("entropyBonus", o.entropy_bonus, 0, 1e6, "0 (none) to 1e6");
+  expect_range("topEntropyFraction", o.top_entropy_fraction, 1e-6, 1, "above 0, to 1 (all tokens)");
+  expect_range("importanceMax", o.importance_max, 1e-6, 1e6, "1e-6 to 1e6");
+  expect_range("importanceMin", o.importance_min, 0, o.importance_max, "0 (no lower bound) to importanceMax");
+  expect_range("maxCompletionTokens", static_cast<double>(o.max_completion_tokens), o.loss == Loss::dr_grpo ? 1 : 0,
+               1 << 30, "at least 1 with loss dr_grpo, which divides by it");
+  if (o.off_policy_threshold) expect_range("offPolicyThreshold", *o.off_policy_threshold, -1e6, 1e6, "a finite number");
+  if (o.loss == Loss::nll) return check_nll(o);
+  if (o.loss == Loss::luspo && o.ratio != RatioLevel::sequence) {
+    refuse("ratio: expected sequence with loss luspo, which weighs a whole sequence by its length, got token");
+  }
+  if (o.delta) {
+    if (!is_clipped(o.loss)) refuse("delta: expected to be left out with cispo, sapo and vespo, which do not clip");
+    expect_range("delta", *o.delta, 1 + o.epsilon_high, 1e6, "at least 1 + epsilonHigh, at most 1e6");
+  }
+  if (o.beta != 0 && b.ref_logprobs.empty()) {
+    refuse("completions.refLogprobs: expected with beta ", o.beta, " the log-probs of a reference policy, got none");
+  }
+  if (o.importance_correction == ImportanceCorrection::none) return;
+  if (b.old_logprobs.empty()) {
+    refuse("completions.oldLogprobs: expected with importanceCorrection, which is their ratio to samplerLogprobs, got none");
+  }
+  if (o.loss == Loss::vespo && o.importance_correction != ImportanceCorrection::token_truncate &&
+      o.importance_correction != ImportanceCorrection::token_mask) {
+    refuse("importanceCorrection: expected token_truncate or token_mask with loss vespo, whose weight is a product over tokens");
+  }
+}
+
+void check_advantages(const TrainingBatch& b, const AdvantageOptions& o) {
+  expect_range("stdEpsilon", o.epsilon, 0, 1e3, "0 to 1000");
+  const size_t count = static_cast<size_t>(b.completions.size());
+  if (o.baseline == Baseline::given) {
+    expect_size("baseline", b.baseline.size(), count);
+    check_finite("baseline", b.baseline);
+  } else if (!b.baseline.empty()) {
+    refuse("baseline: expected in the batch only with the option baseline \"given\"");
+  }
+  if (o.scale == AdvantageScale::batch && o.deviation == Deviation::sample && count < 2) {
+    refuse("std: expected population, or a batch of at least two completions");
+  }
+}
+
 }  // namespace
 
 void check(const GenerateRequest& r, const ModelConfig& config) {
@@ -116,8 +192,6 @@ void check(const TrainingBatch& b, const UpdateOptions& o, const ModelConfig& co
     }
   }
   expect_range("temperature", o.temperature, 1e-3, 100, "a number from 0.001 to 100");
-  expect_range("epsilonLow", o.epsilon_low, 0, 1, "0 to 1");
-  expect_range("epsilonHigh", o.epsilon_high, 0, 1e6, "0 or more");
   expect_range("learningRate", o.learning_rate, 0, 1e3, "0 to 1000");
   expect_range("warmupSteps", static_cast<double>(o.warmup_steps), 0, 1e12, "0 or more");
   expect_range("beta1", o.beta1, 0, 1 - 1e-9, "0 to below 1");
@@ -126,19 +200,27 @@ void check(const TrainingBatch& b, const UpdateOptions& o, const ModelConfig& co
   expect_range("weightDecay", o.weight_decay, 0, 1e3, "0 to 1000");
   expect_range("maxGradNorm", o.max_grad_norm, 0, 1e12, "0 (no clipping) or more");
   expect_range("microBatchTokens", static_cast<double>(o.micro_batch_tokens), 0, 1 << 30, "0 (chosen by the core) or more");
+  check_terms(b, o);
   if (o.loss == Loss::nll) return;
 
   expect_size("completions.samplerLogprobs", b.sampler_logprobs.size(), b.completions.ids.size());
   check_finite("completions.samplerLogprobs", b.sampler_logprobs);
+  check_optional("completions.oldLogprobs", b.old_logprobs, b.completions.ids.size());
+  check_optional("completions.refLogprobs", b.ref_logprobs, b.completions.ids.size());
   expect_size("rewards", b.rewards.size(), count);
   check_finite("rewards", b.rewards);
   expect_size("groupIndex", b.group_index.size(), count);
   expect_size("extraAdvantage", b.extra_advantage.size(), count);
   check_finite("extraAdvantage", b.extra_advantage);
+  check_optional("stageTokens", b.stage_tokens, b.stage_weights.size());
+  for (const double tokens : b.stage_tokens) expect_range("stageTokens", tokens, 1e-3, 1e15, "a positive number");
+  check_advantages(b, o.advantage);
   std::map<int32_t, int64_t> members;
   for (const int32_t g : b.group_index) ++members[g];
   for (const auto& [group, size] : members) {
-    if (size < 2) {
+    const bool needs_others = o.advantage.baseline != Baseline::given ||
+                              (o.advantage.scale == AdvantageScale::group && o.advantage.deviation == Deviation::sample);
+    if (size < 2 && needs_others) {
       refuse("groupIndex: group ", group, " has one completion; an advantage is relative to a group, expected at least 2");
     }
   }

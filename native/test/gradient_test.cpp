@@ -31,7 +31,7 @@ void check_below(double error, double bound, const std::string& what) {
 
 TEST("advantages: (R - mean) / (population std + 1e-6) by group") {
   // Group 7: 1, 0, 0 with mean 1/3 and std sqrt(2)/3. Group 2: equal, though 0.1 has no exact double.
-  const Advantages a = group_advantages({1, 0.1, 0, 0.1, 0, 0.1}, {7, 2, 7, 2, 7, 2});
+  const Advantages a = normalised_advantages({1, 0.1, 0, 0.1, 0, 0.1}, {7, 2, 7, 2, 7, 2});
   const double deviation = std::sqrt(2.0) / 3 + 1e-6;
   CHECK_CLOSE(a.values[0], (2.0 / 3) / deviation, 1e-12);
   CHECK_CLOSE(a.values[2], (-1.0 / 3) / deviation, 1e-12);
@@ -42,10 +42,10 @@ TEST("advantages: (R - mean) / (population std + 1e-6) by group") {
 }
 
 TEST("advantages: eight rewards of 0.1 and rewards a hair apart give exactly 0") {
-  for (const double value : group_advantages(std::vector<double>(8, 0.1), std::vector<int32_t>(8, 0)).values) {
+  for (const double value : normalised_advantages(std::vector<double>(8, 0.1), std::vector<int32_t>(8, 0)).values) {
     CHECK_EQUAL(value, 0.0);
   }
-  for (const double value : group_advantages({0.5, 0.5 + 9e-7}, {0, 0}).values) CHECK_EQUAL(value, 0.0);
+  for (const double value : normalised_advantages({0.5, 0.5 + 9e-7}, {0, 0}).values) CHECK_EQUAL(value, 0.0);
 }
 
 TEST("gradient: equal to plain PyTorch in float32 and float64") {
