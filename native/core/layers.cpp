@@ -9,6 +9,8 @@
 
 #include <cmath>
 
+#include "gpu.h"
+
 namespace ilr {
 namespace {
 
@@ -179,21 +181,29 @@ struct SelfAttention : Function<SelfAttention> {
 }  // namespace
 
 at::Tensor rms_norm(const at::Tensor& x_TC, const at::Tensor& w_C, double eps) {
+  if (const auto* kernels = gpu::kernels_for(x_TC)) return gpu::rms_norm(*kernels, x_TC, w_C, eps);
   return has_kernel(x_TC) ? RmsNorm::apply(x_TC, w_C, eps) : reference::rms_norm(x_TC, w_C, eps);
 }
 
 at::Tensor swiglu(const at::Tensor& gate_up_T2F) {
+  if (const auto* kernels = gpu::kernels_for(gate_up_T2F)) return gpu::swiglu(*kernels, gate_up_T2F);
   return has_kernel(gate_up_T2F) ? SwiGlu::apply(gate_up_T2F) : reference::swiglu(gate_up_T2F);
 }
 
 at::Tensor self_attention(const at::Tensor& qkv_TR, const Packing& packing, const Rope& rope,
                           const AttentionShape& shape) {
+  if (const auto* kernels = gpu::attention_kernels_for(qkv_TR, shape)) {
+    return gpu::self_attention(*kernels, qkv_TR, packing, rope, shape);
+  }
   if (!has_kernel(qkv_TR)) return reference::self_attention(qkv_TR, packing, rope, shape);
   return SelfAttention::apply(qkv_TR, &packing, &rope, &shape);
 }
 
 at::Tensor cached_attention(const at::Tensor& qkv_TR, const Packing& packing, const std::vector<int64_t>& cache_rows,
                             const Rope& rope, const AttentionShape& shape, at::Tensor& k_cache, at::Tensor& v_cache) {
+  if (const auto* kernels = gpu::attention_kernels_for(qkv_TR, shape)) {
+    return gpu::cached_attention(*kernels, qkv_TR, packing, rope, shape, k_cache, v_cache);
+  }
   if (!has_kernel(qkv_TR)) {
     return reference::cached_attention(qkv_TR, packing, cache_rows, rope, shape, k_cache, v_cache);
   }

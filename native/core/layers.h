@@ -7,8 +7,8 @@
 
 #include "packing.h"
 
-// The operations of a transformer layer. Each takes the fast CPU kernel where there is one for the device and dtype, and
-// its ATen form elsewhere; the ATen form in `reference` is the oracle of the kernel. All are differentiable.
+// The operations of a transformer layer. Each takes the fast kernel of the CPU or the GPU (gpu.h) where there is one for the
+// dtype and shape, and its ATen form elsewhere; the ATen form in `reference` is the oracle of the kernel. All are differentiable.
 namespace ilr {
 
 struct AttentionShape {

@@ -1,11 +1,16 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "cpu_kernels.h"
 
 namespace ilr {
+
+namespace gpu {
+struct PackingOnDevice;
+}
 
 // Sequences end to end, never padded: row r holds ids[r] at positions[r] and attends what its segment says.
 // Segments that read the same key rows form a family: families share no keys, so their backward passes can run side by
@@ -15,6 +20,8 @@ struct Packing {
   std::vector<int32_t> positions;
   std::vector<Segment> segments;
   std::vector<int64_t> family_offsets{0};
+  // Kept by gpu_packing.h from the first layer to the last; a packing is whole before it is used.
+  mutable std::shared_ptr<const gpu::PackingOnDevice> on_device;
 
   int64_t tokens() const { return static_cast<int64_t>(ids.size()); }
   int64_t families() const { return static_cast<int64_t>(family_offsets.size()) - 1; }

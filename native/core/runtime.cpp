@@ -1,6 +1,7 @@
 #include "runtime.h"
 
 #include <ATen/Context.h>
+#include <ATen/detail/CUDAHooksInterface.h>
 #include <ATen/Parallel.h>
 
 #include <condition_variable>
@@ -10,6 +11,7 @@
 #include <thread>
 
 #include "error.h"
+#include "gpu_memory.h"
 #include "memory_allocator.h"
 
 namespace ilr {
@@ -18,6 +20,7 @@ struct Runtime::State {
   std::string device;
   int threads = 1;
   RuntimeMemory* memory = nullptr;
+  std::unique_ptr<MemoryCounter> gpu_memory;  // where the device is a GPU
   std::mutex mutex;
   std::condition_variable wake;
   std::deque<std::function<void()>> jobs;
@@ -53,11 +56,19 @@ void check_device(const std::string& device) {
   if (device.rfind("cuda", 0) != 0) {
     throw Error("ILR_INVALID_ARGUMENT", "device: expected cpu, cuda or cuda:N, got \"" + device + "\"");
   }
-  if (!at::globalContext().hasCUDA()) {
+  const int gpus = at::globalContext().hasCUDA() ? static_cast<int>(at::detail::getCUDAHooks().deviceCount()) : 0;
+  if (gpus == 0) {
     throw Error("ILR_UNSUPPORTED",
                 "device " + device + ": this LibTorch sees no CUDA device; use --device cpu, or see `ilr-native doctor`");
   }
+  if (at::Device(device).index() >= gpus) {
+    throw Error("ILR_INVALID_ARGUMENT", "device " + device + ": expected a number below " + std::to_string(gpus) +
+                                            ", the number of GPUs that LibTorch sees");
+  }
 }
+
+// cuda is cuda:0: every tensor of the runtime then lies on the same, named device.
+std::string whole_name(const std::string& device) { return device == "cuda" ? "cuda:0" : device; }
 
 }  // namespace
 
@@ -68,6 +79,10 @@ Runtime::Runtime(const RuntimeOptions& options) : state_(std::make_unique<State>
                 "threads: expected 0 (all cores) to 1024, got " + std::to_string(options.threads));
   }
   state_->device = options.device;
+  if (options.device != "cpu") {
+    at::globalContext().lazyInitDevice(at::kCUDA);
+    state_->gpu_memory = open_gpu_memory(at::Device(whole_name(options.device)).index());
+  }
   const unsigned cores = std::thread::hardware_concurrency();
   state_->threads = options.threads > 0 ? options.threads : static_cast<int>(cores > 0 ? cores : 1);
   state_->memory = open_runtime_memory();
@@ -114,6 +129,8 @@ void Runtime::run(const std::function<void()>& job) {
 
 const std::string& Runtime::device() const { return state_->device; }
 int Runtime::threads() const { return state_->threads; }
-MemoryCounter& Runtime::memory() { return counter_of(state_->memory); }
+MemoryCounter& Runtime::memory() {
+  return state_->gpu_memory ? *state_->gpu_memory : counter_of(state_->memory);
+}
 
 }  // namespace ilr

@@ -14,6 +14,7 @@
 
 #include "cpu_kernels.h"
 #include "error.h"
+#include "gpu.h"
 
 namespace ilr {
 namespace {
@@ -94,7 +95,9 @@ std::vector<Drawn> draw_anywhere(const at::Tensor& logits_RV, const std::vector<
 
 std::vector<Drawn> draw_tokens(const at::Tensor& logits_RV, const std::vector<Draw>& draws, double temperature) {
   std::vector<Drawn> drawn;
-  if (!logits_RV.device().is_cpu()) {
+  if (const auto* kernels = gpu::kernels_for(logits_RV)) {
+    drawn = gpu::draw_tokens(*kernels, logits_RV, draws, temperature);
+  } else if (!logits_RV.device().is_cpu()) {
     drawn = draw_anywhere(logits_RV, draws, temperature);
   } else if (logits_RV.scalar_type() == at::kFloat) {
     drawn = draw_on_cpu<float>(logits_RV, draws, temperature);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "oracle.h"
+#include "packings.h"
 #include "random.h"
 #include "sampler.h"
 #include "score.h"
@@ -38,20 +39,6 @@ TEST("layers: SwiGLU equals its oracle, far from zero too") {
                     {normal({13, 2 * 43}, type, 3) * scale});
     }
   }
-}
-
-// Two families: a prompt of 7 with three completions behind it, one of them a single token, and sequences of their own.
-Packing branching_packing() {
-  const std::vector<int32_t> ids(64, 1);
-  Packing packing;
-  const int64_t prompt = packing.append(ids.data(), 7);
-  for (const int64_t length : {5, 1, 19}) packing.append(ids.data(), length, prompt, 7);
-  packing.close_family();
-  for (const int64_t length : {1, 33}) {
-    packing.append(ids.data(), length);
-    packing.close_family();
-  }
-  return packing;
 }
 
 const std::vector<AttentionShape> shapes{{1, 1, 2}, {4, 2, 8}, {4, 2, 6}, {4, 4, 16}, {9, 3, 64}, {6, 1, 10}};
