@@ -113,7 +113,13 @@ export interface OptimizerOptions {
   readonly beta1?: number;
   readonly beta2?: number;
   readonly epsilon?: number;
-  /** Matrices only. */
+  /** `linear` and `cosine` fall from the end of the warm-up to `minLearningRateFraction` of the rate at `totalSteps`. Default `constant`. */
+  readonly schedule?: 'constant' | 'linear' | 'cosine';
+  /** Optimiser steps, warm-up included; needed by `linear` and `cosine`. */
+  readonly totalSteps?: number;
+  /** 0 to 1, default 0. */
+  readonly minLearningRateFraction?: number;
+  /** Of matrices and embeddings; norms and biases do not decay. */
   readonly weightDecay?: number;
   /** 0: no clipping. */
   readonly maxGradNorm?: number;
@@ -159,6 +165,8 @@ export interface UpdateOptions extends OptimizerOptions {
   readonly std?: 'population' | 'sample';
   readonly stdEpsilon?: number;
   readonly microBatchTokens?: number;
+  /** Computes each layer again in the backward pass: less memory, about a third more time, the same bits. */
+  readonly gradientCheckpointing?: boolean;
   readonly signal?: AbortSignal;
   /** Micro-batches done of all. Must not throw. */
   readonly onProgress?: (done: number, total: number) => void;

@@ -216,11 +216,17 @@ UpdateOptions update_options(const Napi::Value& value) {
   options.temperature = fields.number_or("temperature", options.temperature);
   options.learning_rate = fields.number("learningRate");
   options.warmup_steps = fields.integer_or("warmupSteps", options.warmup_steps, whole_max);
+  options.schedule = choice(
+      fields, "schedule", options.schedule,
+      {{"constant", Schedule::constant}, {"linear", Schedule::linear}, {"cosine", Schedule::cosine}});
+  options.total_steps = fields.integer_or("totalSteps", options.total_steps, whole_max);
+  options.min_learning_rate_fraction = fields.number_or("minLearningRateFraction", options.min_learning_rate_fraction);
   options.beta1 = fields.number_or("beta1", options.beta1);
   options.beta2 = fields.number_or("beta2", options.beta2);
   options.epsilon = fields.number_or("epsilon", options.epsilon);
   options.weight_decay = fields.number_or("weightDecay", options.weight_decay);
   options.max_grad_norm = fields.number_or("maxGradNorm", options.max_grad_norm);
+  options.gradient_checkpointing = fields.flag_or("gradientCheckpointing", options.gradient_checkpointing);
   options.micro_batch_tokens = fields.integer_or("microBatchTokens", options.micro_batch_tokens, whole_max);
   return options;
 }

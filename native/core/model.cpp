@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <set>
 
+#include "checkpoint.h"
 #include "error.h"
 #include "matmul.h"
 #include "random.h"
@@ -165,33 +166,44 @@ at::Tensor Model::project(const at::Tensor& x, const at::Tensor& weight, const a
   return term == nullptr ? y : add_low_rank(y, x, *term);
 }
 
-template <typename Attend>
-at::Tensor Model::run(const Packing& packing, Attend&& attend) const {
+at::Tensor Model::embed(const Packing& packing) const {
   const at::Tensor ids = at::tensor(at::ArrayRef<int32_t>(packing.ids), at::kLong).to(options_.device());
-  at::Tensor x = at::embedding(embedding_VC_, ids);
-  for (size_t l = 0; l < layers_.size(); ++l) {
-    const Layer& layer = layers_[l];
-    const at::Tensor h = rms_norm(x, layer.input_norm_C, config_.rms_norm_eps);
-    const at::Tensor attended = attend(project(h, layer.qkv_RC, layer.qkv_bias_R, {}, l, Adapter::qkv), l);
-    x = project(attended, layer.output_CA, {}, x, l, Adapter::output);
-    const at::Tensor normed = rms_norm(x, layer.post_norm_C, config_.rms_norm_eps);
-    x = project(swiglu(project(normed, layer.gate_up_FC, {}, {}, l, Adapter::gate_up)), layer.down_CF, {}, x, l,
-                Adapter::down);
-  }
-  return rms_norm(x, norm_C_, config_.rms_norm_eps);
+  return at::embedding(embedding_VC_, ids);
 }
 
-at::Tensor Model::forward(const Packing& packing) const {
-  const Rope& rope = rope_for(packing);
-  return run(packing, [&](const at::Tensor& qkv, size_t) { return self_attention(qkv, packing, rope, shape_); });
+template <typename Attend>
+at::Tensor Model::run_layer(const at::Tensor& x, size_t l, Attend&& attend) const {
+  const Layer& layer = layers_[l];
+  const at::Tensor h = rms_norm(x, layer.input_norm_C, config_.rms_norm_eps);
+  const at::Tensor attended = attend(project(h, layer.qkv_RC, layer.qkv_bias_R, {}, l, Adapter::qkv), l);
+  const at::Tensor y = project(attended, layer.output_CA, {}, x, l, Adapter::output);
+  const at::Tensor normed = rms_norm(y, layer.post_norm_C, config_.rms_norm_eps);
+  return project(swiglu(project(normed, layer.gate_up_FC, {}, {}, l, Adapter::gate_up)), layer.down_CF, {}, y, l,
+                 Adapter::down);
+}
+
+at::Tensor Model::forward(const Packing& packing, bool checkpointing) const {
+  // The tables are the layers' own: another forward pass may grow rope_ before this one's backward pass.
+  const auto attend = [this, &packing, rope = rope_for(packing)](const at::Tensor& qkv, size_t) {
+    return self_attention(qkv, packing, rope, shape_);
+  };
+  at::Tensor x = embed(packing);
+  for (size_t l = 0; l < layers_.size(); ++l) {
+    const auto layer = [this, attend, l](const at::Tensor& input) { return run_layer(input, l, attend); };
+    x = checkpointing ? checkpoint(x, layer) : layer(x);
+  }
+  return rms_norm(x, norm_C_, config_.rms_norm_eps);
 }
 
 at::Tensor Model::forward(const Packing& packing, const std::vector<int64_t>& cache_rows, KvCache& cache) const {
   const at::NoGradGuard no_grad;
   const Rope& rope = rope_for(packing);
-  return run(packing, [&](const at::Tensor& qkv, size_t l) {
+  const auto attend = [&](const at::Tensor& qkv, size_t l) {
     return cached_attention(qkv, packing, cache_rows, rope, shape_, cache.k[l], cache.v[l]);
-  });
+  };
+  at::Tensor x = embed(packing);
+  for (size_t l = 0; l < layers_.size(); ++l) x = run_layer(x, l, attend);
+  return rms_norm(x, norm_C_, config_.rms_norm_eps);
 }
 
 KvCache Model::make_cache(int64_t rows) const {

@@ -46,7 +46,8 @@ class Model {
   int64_t parameter_count() const;
 
   // Hidden states after the final norm, [T, C]. Without a cache rows attend each other, with gradient where it is on.
-  at::Tensor forward(const Packing& packing) const;
+  // `checkpointing` keeps each layer's input alone for the backward pass; packing must outlive that.
+  at::Tensor forward(const Packing& packing, bool checkpointing = false) const;
   // With a cache: row r is stored in cache row cache_rows[r]; no gradient.
   at::Tensor forward(const Packing& packing, const std::vector<int64_t>& cache_rows, KvCache& cache) const;
   const at::Tensor& output_weight_VC() const { return config_.tie_embeddings ? embedding_VC_ : output_VC_; }
@@ -59,7 +60,8 @@ class Model {
     at::Tensor input_norm_C, qkv_RC, qkv_bias_R, output_CA, post_norm_C, gate_up_FC, down_CF;
   };
   template <typename Attend>
-  at::Tensor run(const Packing& packing, Attend&& attend) const;
+  at::Tensor run_layer(const at::Tensor& x_TC, size_t l, Attend&& attend) const;
+  at::Tensor embed(const Packing& packing) const;
   // x weight^T (+ bias) (+ residual), and the adapter's term where it has one for this place.
   at::Tensor project(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& residual,
                      size_t layer, Adapter::Place place) const;

@@ -10,16 +10,35 @@
 #include <cmath>
 
 #include "error.h"
+#include "schedule.h"
 
 namespace ilr {
 namespace {
 
+constexpr int64_t kNormElements = int64_t{1} << 18;
+
+// Summed in double, run by run; a small float32 tensor is one float32 sum, which keeps five digits.
+double sum_of_squares(const at::Tensor& gradient) {
+  const at::Tensor flat = gradient.reshape(-1);
+  const bool is_small = flat.numel() <= kNormElements && gradient.scalar_type() == at::kFloat;
+  const auto type = is_small ? at::kFloat : at::kDouble;
+  double squares = 0;
+  for (int64_t begin = 0; begin < flat.numel(); begin += kNormElements) {
+    const at::Tensor run = flat.narrow(0, begin, std::min(kNormElements, flat.numel() - begin));
+    const double norm = at::linalg_vector_norm(run, 2, std::nullopt, false, type).item<double>();
+    squares += norm * norm;
+  }
+  return squares;
+}
+
+// What torch.optim's users and transformers' Trainer.get_decay_parameter_names decay: all but norms and biases, which
+// are the vectors; embeddings do.
+bool decays(const at::Tensor& parameter) { return parameter.dim() > 1; }
+
 double global_norm(const NamedTensors& parameters) {
   double squares = 0;
   for (const auto& [name, p] : parameters) {
-    if (!p.grad().defined()) continue;
-    const double norm = at::linalg_vector_norm(p.grad()).item<double>();
-    squares += norm * norm;
+    if (p.grad().defined()) squares += sum_of_squares(p.grad());
   }
   return std::sqrt(squares);
 }
@@ -64,18 +83,16 @@ void AdamW::step(const UpdateOptions& o, UpdateResult& result) {
 
 void AdamW::apply(const UpdateOptions& o, UpdateResult& result) {
   const int64_t step = steps_ + 1;
-  const double warm =
-      o.warmup_steps > 0 ? std::min(1.0, static_cast<double>(step) / static_cast<double>(o.warmup_steps)) : 1.0;
   const double clip = o.max_grad_norm > 0 ? std::min(1.0, o.max_grad_norm / (result.grad_norm + 1e-6)) : 1.0;
-  result.learning_rate = o.learning_rate * warm;
-  // Matrices decay, norms and biases do not: one fused call for each. All that can run out of memory comes before the
+  result.learning_rate = learning_rate_at(step, o);
+  // One fused call for what decays and one for what does not. All that can run out of memory comes before the
   // first of them, so that a step is taken whole or not at all.
   struct Group {
     std::vector<at::Tensor> params, grads, exp_avgs, exp_avg_sqs, steps;
   } groups[2];
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const at::Tensor& p = parameters_[i].second;
-    Group& group = groups[p.dim() > 1 ? 0 : 1];
+    Group& group = groups[decays(p) ? 0 : 1];
     if (!p.grad().defined()) p.mutable_grad() = at::zeros_like(p);
     if (clip != 1) p.mutable_grad().mul_(clip);
     group.params.push_back(p);

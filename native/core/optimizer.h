@@ -9,8 +9,8 @@
 
 namespace ilr {
 
-// AdamW (arXiv 1711.05101) over a model's parameters: moments in the parameters' dtype, decay on matrices only, linear
-// warm-up, clipping by the global norm. A step whose gradient is not finite changes nothing and is counted.
+// AdamW (arXiv 1711.05101) over a model's parameters: moments in the parameters' dtype, decay of all but norms and biases,
+// the learning rate of schedule.h, clipping by the global norm (summed in double). A step whose gradient is not finite changes nothing and is counted.
 class AdamW {
  public:
   explicit AdamW(const NamedTensors& parameters);

@@ -104,7 +104,7 @@ class Trainer {
 
   void score(const MicroBatch& micro, Scored& out) {
     out.packing = pack(b_, micro, out.tokens);
-    const at::Tensor hidden = model_.forward(out.packing);
+    const at::Tensor hidden = model_.forward(out.packing, o_.gradient_checkpointing);
     const at::Tensor trained = hidden.index_select(0, index_on(out.tokens.sources, hidden));
     out.scores =
         score_tokens(trained, model_.output_weight_VC(), index_on(out.tokens.targets, hidden), o_.temperature);

@@ -86,6 +86,7 @@ enum class ImportanceCorrection : uint8_t { none, token_truncate, token_mask, se
 enum class Baseline : uint8_t { group, leave_one_out, given };
 enum class AdvantageScale : uint8_t { group, batch, none };
 enum class Deviation : uint8_t { population, sample };
+enum class Schedule : uint8_t { constant, linear, cosine };
 
 struct AdvantageOptions {
   Baseline baseline = Baseline::group;
@@ -122,12 +123,16 @@ struct UpdateOptions {
   double temperature = 1;
   double learning_rate = 1e-6;
   int64_t warmup_steps = 0;       // learning rate rises linearly over the optimiser's first steps
+  Schedule schedule = Schedule::constant;
+  int64_t total_steps = 0;        // where linear and cosine end; above warmup_steps
+  double min_learning_rate_fraction = 0;  // what is left of learning_rate there
   double beta1 = 0.9;
   double beta2 = 0.999;
   double epsilon = 1e-8;
-  double weight_decay = 0;        // matrices only
+  double weight_decay = 0;        // matrices and embeddings; not norms, not biases
   double max_grad_norm = 1;       // 0: no clipping
   int64_t micro_batch_tokens = 0; // 0: chosen by the core
+  bool gradient_checkpointing = false;  // layers are computed again in the backward pass: less memory, the same bits
 };
 
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
@@ -151,7 +156,7 @@ struct UpdateResult {
   double sampler_max_abs_diff = kNone;
 
   double grad_norm = 0;             // before clipping
-  double learning_rate = 0;         // as used, warm-up included
+  double learning_rate = 0;         // as used: warm-up and schedule included
   bool skipped = false;             // a gradient was not finite: weights and optimiser are as before
   int64_t step = 0;                 // optimiser steps taken, this one included
   int64_t skipped_steps = 0;        // over the policy's life

@@ -194,6 +194,12 @@ void check(const TrainingBatch& b, const UpdateOptions& o, const ModelConfig& co
   expect_range("temperature", o.temperature, 1e-3, 100, "a number from 0.001 to 100");
   expect_range("learningRate", o.learning_rate, 0, 1e3, "0 to 1000");
   expect_range("warmupSteps", static_cast<double>(o.warmup_steps), 0, 1e12, "0 or more");
+  expect_range("minLearningRateFraction", o.min_learning_rate_fraction, 0, 1, "0 to 1");
+  expect_range("totalSteps", static_cast<double>(o.total_steps), 0, 1e12, "0 or more");
+  if (o.schedule != Schedule::constant && o.total_steps <= o.warmup_steps) {
+    refuse("totalSteps: the ", o.schedule == Schedule::linear ? "linear" : "cosine",
+           " schedule ends there, expected more than warmupSteps (", o.warmup_steps, "), got ", o.total_steps);
+  }
   expect_range("beta1", o.beta1, 0, 1 - 1e-9, "0 to below 1");
   expect_range("beta2", o.beta2, 0, 1 - 1e-9, "0 to below 1");
   expect_range("epsilon", o.epsilon, 1e-30, 1, "a small positive number");
