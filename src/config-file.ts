@@ -258,7 +258,7 @@ function resolvePaths(config: RunConfig, baseOf: (keys: Path) => string): RunCon
   const resolve = (keys: Path, file: string) => path.resolve(baseOf(keys), file);
   const optional = (keys: Path, file: string | undefined) => (file === undefined ? undefined : resolve(keys, file));
   const {data, reward, eval: evaluation} = config;
-  const isModule = reward.function !== 'numeric' && reward.function !== 'exact';
+  const isModule = !['numeric', 'math', 'exact'].includes(reward.function);
   return {
     ...config,
     agents: config.agents.map((agent, i) => ({

@@ -164,7 +164,9 @@ const reward = z.strictObject({
   function: z
     .string()
     .default('numeric')
-    .describe('`numeric`, `exact`, or a module whose default export is a RewardFunction.'),
+    .describe(
+      '`numeric`, `math` (expressions, sets, intervals, matrices, units, …), `exact`, or a module whose default export is a RewardFunction.',
+    ),
   correct: z.number().default(1),
   wellFormed: z.number().default(0.1).describe('Answered in the asked form, but wrong.'),
   none: z.number().default(0).describe('No answer, or cut off.'),

@@ -25,6 +25,7 @@ export type * from './policy.js';
 export {Random, type StreamKey, streamOf} from './random.js';
 export {readMetrics} from './record/metrics.js';
 export type {TranscriptLine, WrittenTurn} from './record/transcript.js';
+export {gradeMath, type MathGrade, type MathGradeOptions} from './reward/math/grade.js';
 export {type BootstrapOptions, type Interval, meanInterval, pairedInterval} from './statistics.js';
 export {type LoadAgentTextOptions, loadAgentText} from './text/load.js';
 export {train} from './train.js';

@@ -57,7 +57,7 @@ export function register(program: Command): void {
     .option('--max-new-tokens <count>', 'length of an answer (default: as in training, else 1024)', positive)
     .option('--prompt <text>', 'what is asked; {question} is filled in (default: as in training)')
     .option('--system <text>', 'system prompt (default: as in training)')
-    .option('--reward <function>', 'numeric, exact or a module (default: numeric)')
+    .option('--reward <function>', 'numeric, math, exact or a module (default: numeric)')
     .option('--answer <where>', 'where the gold answer stands: field, gsm8k (after ####) or boxed')
     .option('--field <name=field>', 'id, question, answer or level under another name; may be repeated', collect)
     .option('--device <device>', 'cpu, cuda, cuda:N or auto', device, 'auto')

@@ -15,6 +15,7 @@ const commands: Readonly<Record<string, string>> = {
   train: 'train agents as a YAML file says',
   eval: 'measure the solo accuracy of a model or checkpoint on a question file',
   sample: 'let a model answer one prompt',
+  grade: 'grade answers: JSON lines in, JSON lines out',
 };
 
 const help = `

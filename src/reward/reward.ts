@@ -5,6 +5,7 @@ import {IlrError, messageOf} from '../errors.js';
 import type {Completion} from '../policy.js';
 import type {Grade, Group, RewardFunction, Rollout, UngradedGroup} from '../types.js';
 import {exactReward} from './exact.js';
+import {mathReward} from './math-reward.js';
 import {numericReward} from './numeric.js';
 
 export interface GradeOptions {
@@ -13,6 +14,9 @@ export interface GradeOptions {
   /** A reward function that has not answered by then has failed; a minute by default. */
   readonly timeoutMs?: number;
 }
+
+/** By the names that a configuration knows them by. */
+export const rewardFunctions = {numeric: numericReward, math: mathReward, exact: exactReward};
 
 /** Why a rollout is not trained on, where the reward function itself said so with `null`. */
 export const ungradable = 'cannot be graded';
@@ -30,18 +34,17 @@ export async function gradeGroup(group: UngradedGroup, options: GradeOptions): P
 }
 
 /**
-The reward function that a configuration names: `numeric`, `exact`, or a module with a default export, relative to `baseFolder`.
+The reward function that a configuration names: one of our own, or a module with a default export, relative to `baseFolder`.
 
 @throws IlrError `ILR_INVALID_CONFIG` when the module does not load or exports no function.
 */
 export async function loadRewardFunction(spec: string, baseFolder: string): Promise<RewardFunction> {
-  if (spec === 'numeric') return numericReward;
-  if (spec === 'exact') return exactReward;
+  if (Object.hasOwn(rewardFunctions, spec)) return rewardFunctions[spec as keyof typeof rewardFunctions];
   const file = resolve(baseFolder, spec);
   const loaded = await import(pathToFileURL(file).href).catch((cause: unknown) => {
     throw new IlrError(
       'ILR_INVALID_CONFIG',
-      `Expected reward.function to be numeric, exact or a module, but ${file} did not load: ${messageOf(cause)}`,
+      `Expected reward.function to be numeric, math, exact or a module, but ${file} did not load: ${messageOf(cause)}`,
       {cause},
     );
   });

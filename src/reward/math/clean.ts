@@ -1,0 +1,162 @@
+/** Of an answer; longer ones are not answers. */
+export const maxAnswerLength = 3000;
+
+const unicode: Readonly<Record<string, string>> = {
+  '−': '-',
+  '–': '-',
+  '—': '-',
+  '×': '\\times ',
+  '·': '\\cdot ',
+  '∙': '\\cdot ',
+  '⋅': '\\cdot ',
+  '÷': '/',
+  '∕': '/',
+  '⁄': '/',
+  '≤': '\\le ',
+  '≥': '\\ge ',
+  '≠': '\\ne ',
+  '≈': '\\approx ',
+  '≡': '\\equiv ',
+  '∈': '\\in ',
+  '∪': '\\cup ',
+  '∩': '\\cap ',
+  '∞': '\\infty ',
+  '∅': '\\emptyset ',
+  '±': '\\pm ',
+  '∓': '\\mp ',
+  '°': '^\\circ ',
+  º: '^\\circ ',
+  '√': '\\sqrt ',
+  '∛': '\\sqrt[3]',
+  π: '\\pi ',
+  θ: '\\theta ',
+  α: '\\alpha ',
+  β: '\\beta ',
+  γ: '\\gamma ',
+  λ: '\\lambda ',
+  μ: '\\mu ',
+  φ: '\\phi ',
+  ω: '\\omega ',
+  ℝ: '\\mathbb{R}',
+  ℤ: '\\mathbb{Z}',
+  ℕ: '\\mathbb{N}',
+  '½': '\\frac12 ',
+  '⅓': '\\frac13 ',
+  '⅔': '\\frac23 ',
+  '¼': '\\frac14 ',
+  '¾': '\\frac34 ',
+  '⅕': '\\frac15 ',
+  '⅛': '\\frac18 ',
+  '…': '\\ldots ',
+  '→': '\\to ',
+  '⟨': '\\langle ',
+  '⟩': '\\rangle ',
+  '⌊': '\\lfloor ',
+  '⌋': '\\rfloor ',
+  '⌈': '\\lceil ',
+  '⌉': '\\rceil ',
+  '′': "'",
+  '’': "'",
+  '“': '"',
+  '”': '"',
+  '，': ',',
+  '；': ';',
+  '：': ':',
+  '（': '(',
+  '）': ')',
+  '％': '%',
+};
+
+const superscripts = '⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ';
+const subscripts = '₀₁₂₃₄₅₆₇₈₉';
+const unicodePattern = new RegExp(`[${Object.keys(unicode).join('')}]`, 'g');
+const superscriptPattern = new RegExp(`[${superscripts}]+`, 'g');
+const subscriptPattern = new RegExp(`[${subscripts}]+`, 'g');
+
+/** An answer without what only sets its type: math delimiters, sizes, spacing, styles, a sentence's end. */
+export function clean(answer: string): string {
+  // Escaped once more than it should be, in a program or in JSON; a matrix has such pairs of its own.
+  const single = /\\begin/.test(answer) ? answer : answer.replace(/\\\\(?=[A-Za-z{}%,!])/g, '\\');
+  let text = single
+    .replace(unicodePattern, (character) => unicode[character] as string)
+    .replace(
+      superscriptPattern,
+      (run) => `^{${[...run].map((one) => '0123456789-+n'[superscripts.indexOf(one)]).join('')}}`,
+    )
+    .replace(subscriptPattern, (run) => `_{${[...run].map((one) => '0123456789'[subscripts.indexOf(one)]).join('')}}`)
+    .replace(/[\u00a0\u2009\u202f\u3000\t\r\n]/g, ' ')
+    .replace(/\\(?=")/g, '')
+    .replace(/(?<=[\d)\]}])(or|and)(?=[A-Z(\d\\-])/g, ' $1 ')
+    .replace(/(\d*)\.(\d{0,12})\\(?:overline|dot|bar)\s*\{(\d{1,12})\}/g, repeating)
+    .replace(
+      /(\d)\s*(?:\\text\s*\{\s*)?(thousand|million|billion|trillion)\b\}?/gi,
+      (_, digit, word) => `${digit}\\cdot 10^{${zeros[word.toLowerCase()]}}`,
+    )
+    .replace(/\*\*|__(?=\S)|`/g, ' ')
+    .replace(/\\[[\]()]/g, ' ')
+    .replace(/\\\$|(?<!\\)\$|[€£¥₹]|\\(?:euro|pounds|yen)\b/g, ' ')
+    .replace(
+      /\\(?:displaystyle|textstyle|scriptstyle|limits|nolimits|bf|rm|it|boldsymbol|mathbf|bold|mathit|mathcal|vec|overrightarrow|overline|bar|hat|widehat|underline|mathsf|operatorname\*?|ensuremath|boxed|fbox|bm)(?![A-Za-z])/g,
+      ' ',
+    )
+    .replace(/\\(?:left|right|middle|[bB]igg?[lrm]?)(?![A-Za-z])\s*\.?(?=\s|[()[\]|/\\{}<>])/g, ' ')
+    .replace(/\\[dtc]frac(?![A-Za-z])/g, '\\frac')
+    .replace(/\\[dt]binom(?![A-Za-z])/g, '\\binom')
+    .replace(/\\q?quad(?![A-Za-z])|\\(?:hspace|vspace|hfill|phantom|label|tag)\*?\s*\{[^{}]*\}/g, ' ')
+    .replace(/(\d)\s*\{\s*,\s*\}\s*(\d)/g, '$1\\,$2')
+    .replace(/(\d),\s*\\!\s*(\d)/g, '$1\\,$2')
+    .replace(/(?<!\\)\\[!:;> ]|~/g, ' ')
+    .replace(/&nbsp;|\\#/g, ' ')
+    .replace(/\\(?:lt|less)(?![A-Za-z])/g, '<')
+    .replace(/\\(?:gt|greater)(?![A-Za-z])/g, '>')
+    .trim();
+  text = text.replace(/\s+/g, ' ').replace(/^\s*[:;,]\s*/, '');
+  // A sentence's end; an ellipsis says that something is left out.
+  while (/[.,;:!]$/.test(text) && !/\.\.$|\d!$|[)\]}a-z]!$/.test(text)) text = text.slice(0, -1).trimEnd();
+  return stripQuotes(text);
+}
+
+const zeros: Readonly<Record<string, number>> = {thousand: 3, million: 6, billion: 9, trillion: 12};
+
+/** A repeating decimal as a fraction: its digits less the ones before the bar, over as many nines. */
+function repeating(_: string, whole: string, before: string, period: string): string {
+  const above = BigInt(`${whole}${before}${period}`) - BigInt(`${whole}${before}` || '0');
+  return `\\frac{${above}}{${'9'.repeat(period.length)}${'0'.repeat(before.length)}}`;
+}
+
+function stripQuotes(text: string): string {
+  const inner = /^["']([^"']*)["']$/.exec(text)?.[1];
+  return (inner ?? text).trim();
+}
+
+/** Words as they are compared: no markup, no articles, no case, no punctuation at either end. */
+export function plainWords(text: string): string {
+  return text
+    .replace(/\\(?:text|textbf|textit|textrm|textnormal|mathrm|mbox|emph|textsf|texttt|mathbf|hbox)\s*/g, '')
+    .replace(/[{}\\]/g, '')
+    .toLowerCase()
+    .replace(/^(?:the|a|an)\s+/, '')
+    .replace(/\s+/g, ' ')
+    .replace(/^[\s"'(]+|[\s"'.,;:!)]+$/g, '')
+    .replace(/(?<=\p{L})[-_](?=\p{L})/gu, ' ')
+    .trim();
+}
+
+const ones =
+  'zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen'.split(
+    ' ',
+  );
+const tens = 'twenty thirty forty fifty sixty seventy eighty ninety'.split(' ');
+
+/** `twelve`, `forty-two`; undefined where the words are no whole number below a hundred. */
+export function numberWord(words: string): number | undefined {
+  const [first = '', second, more] = words.split(' ');
+  if (more !== undefined) return undefined;
+  const ten = tens.indexOf(first);
+  if (ten >= 0) {
+    const one = second === undefined ? 0 : ones.indexOf(second);
+    return one < 0 || one > 9 ? undefined : 20 + 10 * ten + one;
+  }
+  const one = ones.indexOf(first);
+  return one < 0 || second !== undefined ? undefined : one;
+}

@@ -1,0 +1,236 @@
+import {type Node, numberOf} from './ast.js';
+import {Budget, TooComplex} from './budget.js';
+import {clean, maxAnswerLength, numberWord, plainWords} from './clean.js';
+import {areEqual, type CompareOptions} from './compare.js';
+import {NotMathematics} from './cursor.js';
+import {type Extractor, extractAnswer} from './extract.js';
+import {parse} from './parse.js';
+
+export interface MathGradeOptions extends CompareOptions {
+  /** Where the answer is looked for; everywhere when left out. */
+  readonly extract?: readonly Extractor[];
+}
+
+export interface MathGrade {
+  /** `null`: the gold answer cannot be graded. */
+  readonly correct: boolean | null;
+  /** The answer as it was found; undefined where there was none. */
+  readonly extracted?: string;
+  readonly gold: string;
+  readonly reason: string;
+}
+
+/** Steps of one grading: some milliseconds. */
+const steps = 25_000;
+
+/**
+Grades an answer against a gold answer. Neither is ever run or evaluated as a program; the work is bounded whatever they hold.
+
+@param gold - The gold answer, bare, in math delimiters, in a box or behind `####`.
+@param answer - A completion, or a bare answer.
+*/
+export function gradeMath(gold: string, answer: string, options: MathGradeOptions = {}): MathGrade {
+  const wanted = goldAnswer(gold);
+  if (wanted === undefined)
+    return {correct: null, gold: gold.slice(0, 200), reason: 'the gold answer is empty or too long'};
+  const letter = goldChoice(wanted);
+  if (letter !== undefined && answer.length <= 300 && choiceOf(clean(answer)) === letter)
+    return {correct: true, extracted: letter, gold: wanted, reason: 'the same choice'};
+  const extracted = answerOf(answer, options.extract);
+  if (extracted === undefined) return {correct: false, gold: wanted, reason: 'no answer was found'};
+  const grade = gradeAnswer(wanted, extracted.text, options);
+  // Two boxes may be one answer, or two steps of which the last is the answer.
+  if (grade.correct !== false || extracted.last === undefined) return grade;
+  const last = gradeAnswer(wanted, extracted.last, options);
+  return last.correct ? last : grade;
+}
+
+function gradeAnswer(wanted: string, found: string, options: MathGradeOptions): MathGrade {
+  const grade = (correct: boolean | null, reason: string): MathGrade => ({
+    correct,
+    extracted: found,
+    gold: wanted,
+    reason,
+  });
+  if (found.length > maxAnswerLength) return grade(false, 'the answer is too long');
+  const budget = new Budget(steps);
+  try {
+    const goldReading = read(wanted, budget);
+    if (goldReading === 'too complex') return grade(null, 'the gold answer asks for too much work');
+    return grade(...judge(goldReading, read(found, budget), options, budget));
+  } catch (error) {
+    if (!(error instanceof TooComplex)) throw error;
+    return isTooComplex(wanted, options)
+      ? grade(null, 'the gold answer asks for too much work')
+      : grade(false, error.message);
+  }
+}
+
+/** Whether a gold answer alone is more work than the budget pays for. */
+function isTooComplex(gold: string, options: MathGradeOptions): boolean {
+  const budget = new Budget(steps);
+  try {
+    const reading = read(gold, budget);
+    return (
+      reading === 'too complex' ||
+      (reading.node !== undefined && !areEqual(reading.node, reading.node, options, budget))
+    );
+  } catch (error) {
+    if (error instanceof TooComplex) return true;
+    throw error;
+  }
+}
+
+/** Whether a gold answer can be graded. */
+export function isGradable(gold: string): boolean {
+  const wanted = goldAnswer(gold);
+  return wanted !== undefined && gradeMath(wanted, `\\boxed{${wanted}}`).correct === true;
+}
+
+interface Reading {
+  readonly text: string;
+  readonly node?: Node;
+}
+
+function read(raw: string, budget: Budget): Reading | 'too complex' {
+  const text = clean(raw);
+  try {
+    return {text, node: parse(text, budget)};
+  } catch (error) {
+    if (error instanceof NotMathematics) return {text};
+    if (error instanceof TooComplex) return 'too complex';
+    throw error;
+  }
+}
+
+function judge(
+  gold: Reading,
+  answer: Reading | 'too complex',
+  options: MathGradeOptions,
+  budget: Budget,
+): [boolean, string] {
+  if (answer === 'too complex') return [false, 'the answer asks for too much work'];
+  if (gold.text === answer.text && gold.text !== '') return [true, 'the same text'];
+  const choice = goldChoice(gold.text);
+  if (choice !== undefined && choiceOf(answer.text) === choice) return [true, 'the same choice'];
+  if (sameWords(gold.text, answer.text)) return [true, 'the same words'];
+  const [goldTime, answerTime] = [timeOf(gold.text), timeOf(answer.text)];
+  if (goldTime && answerTime) {
+    const isSame =
+      goldTime.clock === answerTime.clock && (!goldTime.half || !answerTime.half || goldTime.half === answerTime.half);
+    return [isSame, isSame ? 'the same time' : 'another time'];
+  }
+  if (sameLetters(gold.text, answer.text)) return [true, 'the same choices'];
+  // A gold number in words' clothing is words.
+  if (/^\\text\{\d+\}$/.test(gold.text)) return [false, 'other words'];
+  if (/\.\.\.$|\\[lc]?dots$/.test(answer.text) !== /\.\.\.$|\\[lc]?dots$/.test(gold.text))
+    return [false, 'one of them goes on'];
+  if (gold.node === undefined) return [false, 'other words'];
+  const word = numberWord(plainWords(answer.text));
+  if (word !== undefined && areEqual(gold.node, numberOf(word), options, budget)) return [true, 'equal'];
+  if (answer.node === undefined) return [false, 'the answer is no mathematics that can be read'];
+  if (areEqual(gold.node, answer.node, options, budget)) return [true, 'equal'];
+  for (const [g, a] of [
+    [withPoint(gold), answer],
+    [gold, withPoint(answer)],
+  ] as const) {
+    if (!g || !a) continue;
+    const [goldPoint, answerPoint] = [read(g.text, budget), read(a.text, budget)];
+    if (goldPoint === 'too complex' || answerPoint === 'too complex' || !goldPoint.node || !answerPoint.node) continue;
+    if (areEqual(goldPoint.node, answerPoint.node, options, budget)) return [true, 'equal, with a decimal comma'];
+  }
+  return [false, 'not equal'];
+}
+
+function goldAnswer(gold: string): string | undefined {
+  const trimmed = gold.trim();
+  const boxed = extractAnswer(
+    trimmed,
+    trimmed.length > 300 ? ['boxed', 'final-answer', 'hashes', 'answer', 'math'] : ['boxed', 'hashes'],
+  );
+  const text = boxed?.text ?? trimmed;
+  return text === '' || text.length > maxAnswerLength ? undefined : text;
+}
+
+/** The whole text where it is short and all mathematics, else what it says its answer is. */
+function answerOf(
+  answer: string,
+  extract: MathGradeOptions['extract'],
+): {readonly text: string; readonly last?: string} | undefined {
+  const trimmed = answer.trim();
+  const isBare =
+    trimmed.length <= 300 &&
+    !/\\(?:boxed|fbox)|####|answer|\$[^$]*[A-Za-z]{2,}\s[^$]*\$.*\$/i.test(trimmed) &&
+    extract === undefined;
+  if (isBare && isAllMathematics(trimmed)) return {text: trimmed};
+  const found = extractAnswer(answer, extract);
+  if (found) return found;
+  return extract === undefined && trimmed !== '' && trimmed.length <= 100 ? {text: trimmed} : undefined;
+}
+
+function isAllMathematics(text: string): boolean {
+  // A formula in a sentence is for the extractors.
+  const outside = text
+    .replace(/(?<=[\d)\]}])(?:or|and)(?=[A-Z(\d\\-])/g, ' and ')
+    .replace(/\$\$?[^$]+\$\$?|\\\[[\s\S]*\\\]|\\\(.*\\\)/g, ' ');
+  if (
+    (outside.replace(/\\[A-Za-z]+(?:\{[A-Za-z ]*\})?/g, ' ').match(/\p{L}{3,}/gu) ?? []).some(
+      (word) =>
+        !/^(?:and|percent|pct|percentage|thousand|million|billion|trillion|sin|cos|tan|log|sqrt|exp|arcsin|arccos|arctan|infty|pi)$/i.test(
+          word,
+        ),
+    )
+  )
+    return false;
+  if (/\$\s*\n|\\\(\s*\n/.test(text) && !/\$\$/.test(text)) return false;
+  try {
+    parse(clean(text), new Budget(5000));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The letter of a gold answer that is one. */
+function goldChoice(text: string): string | undefined {
+  const plain = text.replace(/\\(?:text|textbf|mathrm|mbox|textrm)\s*\{([^{}]*)\}/g, '$1').replace(/[\s.$]/g, '');
+  return /^\(?([A-J])\)?$/.exec(plain)?.[1];
+}
+
+function choiceOf(text: string): string | undefined {
+  const plain = text.replace(/\\(?:text|textbf|mathrm|mbox|textrm)\s*\{([^{}]*)\}/g, '$1').trim();
+  return /^\(?([A-J])\)?(?:\s*[.:)]\s*.*|\s*)$/s.exec(plain)?.[1];
+}
+
+/** Words are compared as words; digits and signs are not. */
+function sameWords(gold: string, answer: string): boolean {
+  const [g, a] = [plainWords(gold), plainWords(answer)];
+  return (
+    g === a &&
+    /\p{L}/u.test(g) &&
+    !/[\d+*/=<>^]/.test(g) &&
+    (/\p{L}{2}/u.test(g) || gold.replace(/\\text|[{}]/g, '') === answer.replace(/\\text|[{}]/g, ''))
+  );
+}
+
+function timeOf(text: string): {readonly clock: string; readonly half?: string} | undefined {
+  const match = /^(\d{1,2}:\d{2})\s*(?:\\text\s*\{)?\s*(?:([ap])\.?\s*m\.?)?\s*\}?$/i.exec(text);
+  return match ? {clock: match[1] as string, half: match[2]?.toLowerCase()} : undefined;
+}
+
+/** `AC`, `A, C` and `A and C`: several choices, in any order. */
+function sameLetters(gold: string, answer: string): boolean {
+  const lettersOf = (text: string) => {
+    const plain = text.replace(/\\text\s*\{([^{}]*)\}/g, '$1');
+    if (!/^\(?[A-J]\)?(?:(?:\s*(?:,|and)\s*|\s*)\(?[A-J]\)?)+$/.test(plain)) return undefined;
+    return [...new Set(plain.match(/[A-J]/g))].sort().join('');
+  };
+  const letters = lettersOf(gold);
+  return letters !== undefined && letters.length > 1 && letters === lettersOf(answer);
+}
+
+/** `1000,99` with a decimal point. */
+function withPoint({text}: Reading): Reading | undefined {
+  const match = /^(-?\d+),(\d+)$/.exec(text);
+  return match && !(match[2]?.length === 3 && match[1] !== '0') ? {text: `${match[1]}.${match[2]}`} : undefined;
+}

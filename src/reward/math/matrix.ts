@@ -1,0 +1,50 @@
+import {type Node, numberOf} from './ast.js';
+import type {Budget} from './budget.js';
+
+type Rows = readonly (readonly Node[])[];
+
+/** The entries of a matrix, or of a sum, multiple or product of matrices; undefined where a node is none. */
+export function matrixOf(node: Node, budget: Budget): Rows | undefined {
+  budget.spend();
+  if (node.kind === 'matrix') return node.rows;
+  if (node.kind !== 'sum' && node.kind !== 'product') return undefined;
+  const parts = node.items.map((item) => ({item, rows: matrixOf(item, budget)}));
+  if (parts.every(({rows}) => rows === undefined)) return undefined;
+  if (node.kind === 'sum') {
+    return parts
+      .slice(1)
+      .reduce<Rows | undefined>((total, {rows}) => total && rows && addRows(total, rows, budget), parts[0]?.rows);
+  }
+  let product: Rows | undefined;
+  for (const {rows} of parts) {
+    if (rows === undefined) continue;
+    product = product === undefined ? rows : multiplyRows(product, rows, budget);
+    if (product === undefined) return undefined;
+  }
+  const factors = parts.filter(({rows}) => rows === undefined).map(({item}) => item);
+  if (factors.length === 0) return product;
+  return product?.map((row) => row.map((entry) => ({kind: 'product', items: [...factors, entry]})));
+}
+
+function addRows(a: Rows, b: Rows, budget: Budget): Rows | undefined {
+  if (a.length !== b.length || a[0]?.length !== b[0]?.length) return undefined;
+  return a.map((row, i) =>
+    row.map((entry, j) => {
+      budget.spend();
+      return {kind: 'sum', items: [entry, b[i]?.[j] ?? numberOf(0)]};
+    }),
+  );
+}
+
+function multiplyRows(a: Rows, b: Rows, budget: Budget): Rows | undefined {
+  if (a[0]?.length !== b.length) return undefined;
+  return a.map((row) =>
+    (b[0] ?? []).map((_, j) => ({
+      kind: 'sum',
+      items: row.map((entry, k): Node => {
+        budget.spend();
+        return {kind: 'product', items: [entry, b[k]?.[j] ?? numberOf(0)]};
+      }),
+    })),
+  );
+}
