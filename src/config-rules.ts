@@ -57,7 +57,7 @@ function referenceProblems({agents, loss, reference}: RunConfig): Problem[] {
   return problems;
 }
 
-function advantageProblems({advantage}: RunConfig): Problem[] {
+function advantageProblems({advantage, dynamicSampling}: RunConfig): Problem[] {
   const {baseline, decay, scale, std, epsilon} = advantage;
   const problems: Problem[] = [];
   const refuse = (key: string, message: string, input: unknown) =>
@@ -72,6 +72,13 @@ function advantageProblems({advantage}: RunConfig): Problem[] {
   if (baseline === 'ema' && scale === 'group') {
     // Far from the baseline and of equal rewards, a group would be divided by next to nothing.
     refuse('scale', 'expected none or batch with advantage.baseline: ema', scale);
+  }
+  if (baseline === 'ema' && dynamicSampling.rounds > 0) {
+    problems.push({
+      path: ['dynamicSampling', 'rounds'],
+      message: 'expected 0 with advantage.baseline: ema, under which groups of equal rewards are trained too',
+      input: dynamicSampling.rounds,
+    });
   }
   for (const [key, value] of Object.entries(scale === 'none' ? {std, epsilon} : {})) {
     if (value === undefined) continue;

@@ -1,11 +1,11 @@
 import {readFile} from 'node:fs/promises';
 import {availableParallelism} from 'node:os';
 import path from 'node:path';
-import type {RunConfig} from '../config.js';
+import {lossOf, type RunConfig} from '../config.js';
 import {IlrError} from '../errors.js';
-import {NativePolicy} from '../native/native-policy.js';
+import {type NativeLoadOptions, NativePolicy} from '../native/native-policy.js';
 import {NativeRuntime} from '../native/runtime.js';
-import {profileOf, readProfile, readSideFiles} from '../record/agent-folder.js';
+import {profileOf, readProfile, readSideFiles, referenceFolder} from '../record/agent-folder.js';
 import type {Checkpoint} from '../record/checkpoint.js';
 import {loadAgentText} from '../text/load.js';
 import type {Agent, AgentText} from '../types.js';
@@ -42,7 +42,10 @@ export async function openRun(config: RunConfig, checkpoint?: Checkpoint): Promi
         template: agent.template,
         optimizer: checkpoint !== undefined,
       });
-      agents.push({name: agent.name, policy, text, systemPrompt: agent.system, temperature: agent.temperature});
+      const source = referenceSource(config, index, checkpoint && folder);
+      const reference = source && (await loadPolicy(source, {runtime: runtimes[index], trainable: false}));
+      const {name, system: systemPrompt, temperature} = agent;
+      agents.push({name, policy, text, systemPrompt, temperature, ...(reference && {reference})});
       sideFiles.push(await readSideFiles(folder, tokenizer, profileOf(config, index)));
     }
     const distinct = [...new Set(runtimes)];
@@ -57,6 +60,14 @@ export async function openRun(config: RunConfig, checkpoint?: Checkpoint): Promi
     await close();
     throw error;
   }
+}
+
+/** The folder of an agent's reference policy, where it needs one: its start, or, where it moves, the checkpoint's. */
+function referenceSource(config: RunConfig, index: number, checkpoint: string | undefined): string | undefined {
+  const {name, model} = config.agents[index] as RunConfig['agents'][number];
+  const {kind} = config.reference;
+  if ((kind !== 'frozen' && kind !== 'synchronised') || lossOf(config, name).beta === 0) return undefined;
+  return kind === 'synchronised' && checkpoint !== undefined ? referenceFolder(checkpoint) : model;
 }
 
 export interface LoadAgentOptions {
@@ -125,13 +136,17 @@ async function loadModel(
   },
 ): Promise<{policy: NativePolicy; text: AgentText}> {
   const {optimizer, trainable, chat, template} = options;
-  const policy = await NativePolicy.load(model, {runtime, optimizer, trainable}).catch((error: unknown) => {
+  const policy = await loadPolicy(model, {runtime, optimizer, trainable});
+  const {vocabSize, eosIds} = policy.info();
+  return {policy, text: await loadAgentText(tokenizer, {chat, template, vocabSize, eosIds})};
+}
+
+async function loadPolicy(model: string, options: NativeLoadOptions): Promise<NativePolicy> {
+  return NativePolicy.load(model, options).catch((error: unknown) => {
     // The core may name a tensor or a key alone; with several agents that is not enough.
     if (!IlrError.is(error) || error.message.includes(model)) throw error;
     throw new IlrError(error.code, `${model}: ${error.message}`, {cause: error});
   });
-  const {vocabSize, eosIds} = policy.info();
-  return {policy, text: await loadAgentText(tokenizer, {chat, template, vocabSize, eosIds})};
 }
 
 /** Below this many parameters a matrix product is too small to be split: each agent gets threads of its own instead. */

@@ -1,7 +1,8 @@
 import type {RunConfig} from '../config.js';
 import {readQuestions} from '../data/questions.js';
+import {hashWeights} from '../record/agent-folder.js';
 import type {Checkpoint} from '../record/checkpoint.js';
-import {checkSameRun, hashQuestions} from '../record/identity.js';
+import {checkSameRun, hashOf, hashQuestions} from '../record/identity.js';
 import {type FoundRun, findRun, RunFolder} from '../record/run-folder.js';
 import {loadRewardFunction} from '../reward/reward.js';
 import {train} from '../train.js';
@@ -58,6 +59,7 @@ async function runOpened(
       threads,
       device,
       questions: hashQuestions([questions.train, questions.validation ?? []]),
+      reference: await hashFrozenReferences(config),
       versions: versions(),
     },
     sideFiles,
@@ -81,6 +83,11 @@ async function runOpened(
   } finally {
     await folder.close();
   }
+}
+
+async function hashFrozenReferences(config: RunConfig): Promise<string | undefined> {
+  if (config.reference.kind !== 'frozen') return undefined;
+  return hashOf(await Promise.all(config.agents.map((agent) => hashWeights(agent.model))));
 }
 
 async function readRunQuestions(

@@ -1,10 +1,11 @@
-import {readFile} from 'node:fs/promises';
+import {mkdir, readdir, readFile} from 'node:fs/promises';
 import path from 'node:path';
 import {z} from 'zod';
 import type {RunConfig} from '../config.js';
 import {IlrError} from '../errors.js';
 import type {Policy} from '../policy.js';
-import {withIo, writeSynced} from './files.js';
+import {stampOf, withIo, writeSynced} from './files.js';
+import {hashOf} from './identity.js';
 
 const tokenizerFiles = [
   'tokenizer.json',
@@ -93,4 +94,26 @@ export async function writeAgentFolder(
 ): Promise<void> {
   await policy.save(folder, options);
   for (const [name, content] of sideFiles) await writeSynced(path.join(folder, name), content);
+}
+
+/** Where a checkpoint keeps the reference policy of an agent's folder, when it moves. */
+export function referenceFolder(folder: string): string {
+  return path.join(folder, 'reference');
+}
+
+/** The weights alone: it asks and answers nothing. */
+export async function writeReference(folder: string, reference: Policy): Promise<void> {
+  const target = referenceFolder(folder);
+  await withIo('creating', target, () => mkdir(target));
+  await reference.save(target);
+}
+
+/** SHA-256 over the weight files of a model folder, for a reference policy that a resumed run loads from there again. */
+export async function hashWeights(folder: string): Promise<string> {
+  const names = await withIo('reading', folder, () => readdir(folder));
+  const stamps = names
+    .filter((name) => name.endsWith('.safetensors'))
+    .sort()
+    .map(async (name) => [name, (await stampOf(path.join(folder, name))).sha256]);
+  return hashOf(await Promise.all(stamps));
 }

@@ -1,5 +1,5 @@
 import {createHash} from 'node:crypto';
-import type {RunConfig} from '../config.js';
+import {type RunConfig, runSchema} from '../config.js';
 import {IlrError} from '../errors.js';
 import type {Question} from '../types.js';
 
@@ -11,6 +11,8 @@ export interface RunIdentity {
   readonly device: string;
   /** SHA-256 of the questions as they were read. */
   readonly questions: string;
+  /** SHA-256 of the weights that frozen reference policies are loaded from. */
+  readonly reference?: string;
   /** Of ilr-native, Node.js and LibTorch. */
   readonly versions: Readonly<Record<string, string>>;
 }
@@ -42,7 +44,9 @@ const show = (value: unknown): string => (value === undefined ? 'not set' : JSON
 
 /** One line for each setting that makes `now` another run than `then`. */
 export function differences(then: RunIdentity, now: RunIdentity): string[] {
-  const before = new Map(leaves(then.config));
+  // A setting that is newer than the checkpoint had its default then.
+  const known = runSchema.safeParse(then.config);
+  const before = new Map(leaves(known.success ? known.data : then.config));
   const after = new Map(leaves(now.config));
   const lines = [...new Set([...before.keys(), ...after.keys()])]
     .filter((key) => !isFree(key) && before.get(key) !== after.get(key))
@@ -53,6 +57,10 @@ export function differences(then: RunIdentity, now: RunIdentity): string[] {
       `threads: ${then.threads.join(' + ')} in the checkpoint, ${now.threads.join(' + ')} now (another count changes the last bits of every sum)`,
     );
   if (then.questions !== now.questions) lines.push('data: the questions of data.train or data.validation have changed');
+  if (then.reference !== now.reference)
+    lines.push(
+      'reference: the weights in agents[].model, which the frozen reference policies are loaded from, have changed',
+    );
   return lines;
 }
 

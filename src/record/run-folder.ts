@@ -4,7 +4,7 @@ import path from 'node:path';
 import {stringify} from 'yaml';
 import {IlrError} from '../errors.js';
 import type {Agent, DifficultyTable, Group, Recorder, StepMetrics, TrainerState} from '../types.js';
-import {writeAgentFolder} from './agent-folder.js';
+import {writeAgentFolder, writeReference} from './agent-folder.js';
 import {type Checkpoint, latestCheckpoint, pruneCheckpoints, readState, writeCheckpoint} from './checkpoint.js';
 import {publishFolder, removeFolder, removeTemporary, temporaryName, withIo, writeSynced} from './files.js';
 import {checkSameRun, hashOf, type RunIdentity} from './identity.js';
@@ -197,6 +197,8 @@ export class RunFolder implements Recorder {
   private async writeAgent(agents: readonly Agent[], index: number, folder: string, optimizer: boolean): Promise<void> {
     const agent = agents[index] as Agent;
     await writeAgentFolder(folder, agent.policy, this.options.sideFiles[index] ?? new Map(), {optimizer});
+    const isMoving = this.options.identity.config.reference.kind === 'synchronised';
+    if (optimizer && isMoving && agent.reference !== undefined) await writeReference(folder, agent.reference);
   }
 }
 

@@ -45,6 +45,41 @@ test('no minibatch is empty', (t) => {
   t.is(buildBatches([], {...options, minibatches: 4, random: random()}).length, 0);
 });
 
+test('a truncated completion keeps its reward and is not trained, on request', (t) => {
+  const whole = trainable('a', [0, 1, 1]);
+  const rollouts = whole.rollouts.map((rollout, k) =>
+    k === 1 ? {...rollout, completion: {...rollout.completion, finishReason: 'length' as const}} : rollout,
+  );
+  const [batch] = buildBatches([{...whole, rollouts}], {...options, random: random(), maskTruncated: true});
+  t.deepEqual([...(batch?.completions.mask ?? [])], [1, 0, 0, 1, 1, 1]);
+  t.deepEqual([...(batch?.rewards ?? [])], [10, 11, 11]);
+  const [plain] = buildBatches([{...whole, rollouts}], {...options, random: random()});
+  t.deepEqual([...(plain?.completions.mask ?? [])], [1, 1, 1, 1, 1, 1]);
+});
+
+test('tokens of the whole batch: each stage’s trained tokens over the number of minibatches', (t) => {
+  // 3 tokens a group of two, 6 a group of three
+  const groups = [
+    ...['a', 'b', 'c'].map((name) => trainable(name, [0, 1])),
+    trainable('d', [0, 1, 0], 'fusion'),
+    trainable('e', [0, 1], 'fusion'),
+  ];
+  const batches = buildBatches(groups, {...options, minibatches: 2, random: random(), tokenCount: 'batch'});
+  for (const {stageTokens} of batches) t.deepEqual([...(stageTokens ?? [])], [4.5, 4.5]);
+  const own = buildBatches(groups, {...options, minibatches: 2, random: random()});
+  for (const batch of own) t.false('stageTokens' in batch);
+});
+
+test('a baseline per stage stands beside each reward', (t) => {
+  const groups = [trainable('a', [0, 1]), trainable('b', [1, 1], 'fusion')];
+  for (const batch of buildBatches(groups, {...options, random: random(), baselines: [0.25, 0.5]})) {
+    t.deepEqual(
+      [...(batch.baseline ?? [])],
+      [...batch.stage].map((stage) => [0.25, 0.5][stage]),
+    );
+  }
+});
+
 test('failed rollouts are left out, and a group with one left', (t) => {
   t.is(trainableRollouts(rewardedGroup(0, 'a', [0, undefined, 1])).length, 2);
   t.is(trainableRollouts(rewardedGroup(0, 'a', [0, undefined, undefined])).length, 0);
