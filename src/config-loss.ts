@@ -20,7 +20,7 @@ export const lossKeys = z.strictObject({
     .describe(
       'Of each token, or of the whole completion (the mean log-ratio), whose epsilons must be far smaller. `token` when left out; luspo requires `sequence`; not of vespo.',
     ),
-  epsilonLow: positive.optional().describe('0.2 when left out. Not of cispo, sapo, vespo.'),
+  epsilonLow: positive.max(1).optional().describe('0.2 when left out. Not of cispo, sapo, vespo.'),
   epsilonHigh: positive.optional().describe('0.28 when left out. Not of cispo, sapo, vespo.'),
   delta: positive
     .optional()
@@ -28,17 +28,17 @@ export const lossKeys = z.strictObject({
   cispoCap: positive.optional().describe('cispo: the largest weight, not 1 + ε; 5 when left out.'),
   sapo: z
     .strictObject({
-      temperaturePositive: positive.default(1).describe('Where the advantage is positive.'),
-      temperatureNegative: positive.default(1.05),
+      temperaturePositive: z.number().min(1e-3).max(1e3).default(1).describe('Where the advantage is positive.'),
+      temperatureNegative: z.number().min(1e-3).max(1e3).default(1.05),
     })
     .optional()
     .describe('sapo: temperatures of the soft gate.'),
   vespo: z
     .strictObject({
-      kPositive: positive.default(2).describe('Where the advantage is not negative.'),
-      lambdaPositive: positive.default(3),
-      kNegative: positive.default(3),
-      lambdaNegative: positive.default(2),
+      kPositive: z.number().min(0).max(100).default(2).describe('Where the advantage is not negative.'),
+      lambdaPositive: z.number().min(1e-3).max(100).default(3),
+      kNegative: z.number().min(0).max(100).default(3),
+      lambdaNegative: z.number().min(1e-3).max(100).default(2),
     })
     .optional()
     .describe('vespo: shape of the weight exp(λ + k ln w − λw).'),
@@ -204,6 +204,11 @@ export function lossProblems(own: LossInput, base?: LossSettings): Problem[] {
     );
   if (loss.importanceMin !== undefined && loss.importanceMin >= (loss.importanceMax ?? 0))
     refuse('importanceMin', `expected less than loss.importanceMax (${loss.importanceMax})`);
+  if (loss.type === 'vespo' && loss.importanceCorrection.startsWith('sequence'))
+    refuse(
+      'importanceCorrection',
+      'expected token_truncate or token_mask with loss.type: vespo, whose weight is a product over tokens',
+    );
   if (loss.importanceCorrection !== 'none' && loss.oldLogprobs === 'sampler')
     refuse(
       'oldLogprobs',

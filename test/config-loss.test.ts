@@ -48,7 +48,7 @@ test('a resolved configuration is a configuration, and comes to the same', (t) =
   const changes: readonly Partial<RunConfigInput>[] = [
     {},
     {loss: {preset: 'gspo', beta: 0.1}, reference: {kind: 'synchronised', every: 4}},
-    {loss: {type: 'vespo', importanceCorrection: 'sequence_mask'}},
+    {loss: {type: 'vespo', importanceCorrection: 'token_mask'}},
     {loss: {type: 'sapo', entropyBonus: 0.01}, advantage: {baseline: 'ema'}},
     {agents: [agents[0] as never, {name: 'bob', model: 'm', loss: {type: 'cispo'}, optimizer: {learningRate: 1}}]},
   ];
@@ -74,6 +74,11 @@ for (const [what, changes, expected] of [
     'a correction of nothing',
     {loss: {importanceCorrection: 'token_mask', oldLogprobs: 'sampler'}},
     /^loss\.oldLogprobs: expected scorer with loss\.importanceCorrection: token_mask/,
+  ],
+  [
+    'a correction by sequence with vespo',
+    {loss: {type: 'vespo', importanceCorrection: 'sequence_mask'}},
+    /^loss\.importanceCorrection: expected token_truncate or token_mask with loss\.type: vespo/,
   ],
   ['beta without a reference', {loss: {beta: 0.1}}, /^loss\.beta: expected 0 with reference\.kind: none/],
   ['a reference without beta', {reference: {kind: 'frozen'}}, /^reference\.kind: expected none with loss\.beta: 0/],

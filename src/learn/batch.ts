@@ -46,7 +46,9 @@ export function buildBatches(groups: readonly TrainableGroup[], options: BatchOp
     ),
   );
   if (options.tokenCount !== 'batch') return batches;
-  const stageTokens = stages.map((_, stage) => sum(batches.map((batch) => trainedTokens(batch, stage))) / count);
+  const inAll = stages.map((_, stage) => sum(batches.map((batch) => trainedTokens(batch, stage))));
+  // A stage without any divides nothing, but by a positive number.
+  const stageTokens = inAll.map((tokens) => Math.max(1, tokens) / count);
   return batches.map((batch) => ({...batch, stageTokens: Float64Array.from(stageTokens)}));
 }
 

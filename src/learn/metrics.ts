@@ -67,6 +67,13 @@ export function updateFigures(updates: readonly UpdateResult[]): Figures {
     ratio_mean: average((update) => update.ratioMean),
     ratio_max: Math.max(...updates.map((update) => update.ratioMax)),
     ratio_clipped_fraction: average((update) => update.ratioClippedFraction),
+    ratio_clipped_low_fraction: average((update) => update.ratioClippedLowFraction),
+    ratio_clipped_high_fraction: average((update) => update.ratioClippedHighFraction),
+    kl: average((update) => update.kl),
+    'importance/mean': average((update) => update.importanceMean),
+    'importance/max': Math.max(...updates.map((update) => update.importanceMax)),
+    off_policy_dropped_fraction: average((update) => update.offPolicyDroppedFraction),
+    entropy_dropped_fraction: average((update) => update.entropyDroppedFraction),
     // Only the first minibatch is scored by the weights that sampled it.
     'sampler/kl': updates[0]?.samplerKl,
     'sampler/max_abs_diff': updates[0]?.samplerMaxAbsDiff,

@@ -66,6 +66,9 @@ test('tokens of the whole batch: each stage’s trained tokens over the number o
   ];
   const batches = buildBatches(groups, {...options, minibatches: 2, random: random(), tokenCount: 'batch'});
   for (const {stageTokens} of batches) t.deepEqual([...(stageTokens ?? [])], [4.5, 4.5]);
+  // without any fusion its count divides nothing, and must not be 0
+  const solo = buildBatches(groups.slice(0, 2), {...options, random: random(), tokenCount: 'batch'});
+  t.deepEqual([...(solo[0]?.stageTokens ?? [])], [6, 1]);
   const own = buildBatches(groups, {...options, minibatches: 2, random: random()});
   for (const batch of own) t.false('stageTokens' in batch);
 });

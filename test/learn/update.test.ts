@@ -78,7 +78,7 @@ test('settings reach the policy under its names, and only those of its loss', (t
   const parse = (changes: object) =>
     runSchema.parse({agents: [{name: 'ann', model: 'm'}], data: {train: 'q'}, ...changes});
   const {loss, advantage} = parse({
-    loss: {type: 'vespo', beta: 0.5, kl: 'k2', importanceCorrection: 'sequence_mask', importanceMin: 0.1},
+    loss: {type: 'vespo', beta: 0.5, kl: 'k2', importanceCorrection: 'token_mask', importanceMin: 0.1},
     reference: {kind: 'base'},
     advantage: {baseline: 'ema'},
   });
@@ -93,7 +93,7 @@ test('settings reach the policy under its names, and only those of its loss', (t
     klUnbiased: false,
     entropyBonus: 0,
     topEntropyFraction: 1,
-    importanceCorrection: 'sequence_mask',
+    importanceCorrection: 'token_mask',
     importanceMax: 3,
     importanceMin: 0.1,
     baseline: 'given',
