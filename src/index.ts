@@ -5,7 +5,7 @@ export {printable} from './cli/terminal.js';
 export {type RunConfig, type RunConfigInput, runSchema} from './config.js';
 export {readConfigFile} from './config-file.js';
 export {type QuestionFile, type QuestionFormat, readQuestions} from './data/questions.js';
-export {IlrError, type IlrErrorCode} from './errors.js';
+export {IlrError, type IlrErrorCode, ilrErrorCodes} from './errors.js';
 export {
   type EvaluateOptions,
   evaluateFusion,

@@ -232,6 +232,13 @@ export interface PolicyInfo {
   readonly step: number;
 }
 
+export interface SaveOptions {
+  /** Also optimizer.safetensors, so that training can go on. */
+  readonly optimizer?: boolean;
+  /** An abort leaves each file whole, as it was or as it is to be. */
+  readonly signal?: AbortSignal;
+}
+
 /** A model with its optimiser: samples, scores, learns. Calls keep their order. Every rejection is an `IlrError`. */
 export interface Policy {
   info(): PolicyInfo;
@@ -241,6 +248,6 @@ export interface Policy {
   /** Weights ← mix·(those of `other`) + (1 − mix)·(these), for a reference policy that follows; models of one shape on one runtime. */
   copyFrom(other: Policy, mix: number): Promise<void>;
   /** Writes config.json and model.safetensors, and optimizer.safetensors with `optimizer: true`, into an existing folder; each file is synced. */
-  save(folder: string, options?: {readonly optimizer?: boolean}): Promise<void>;
+  save(folder: string, options?: SaveOptions): Promise<void>;
   dispose(): Promise<void>;
 }

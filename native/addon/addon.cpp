@@ -25,6 +25,14 @@ Napi::Value self_test(const Napi::CallbackInfo& info) {
   });
 }
 
+// Shows callers what LibTorch's own refusals become: two shapes that do not add up.
+Napi::Value self_test_error(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    at::arange(2).add(at::arange(3));
+    return info.Env().Undefined();
+  });
+}
+
 Napi::Value cuda_devices(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const bool has_cuda = at::globalContext().hasCUDA();
@@ -36,6 +44,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   const auto environment = Environment::create(env);
   exports.Set("version", ILR_VERSION);
   exports.Set("selfTest", Napi::Function::New(env, self_test, "selfTest"));
+  exports.Set("selfTestError", Napi::Function::New(env, self_test_error, "selfTestError"));
   exports.Set("cudaDevices", Napi::Function::New(env, cuda_devices, "cudaDevices"));
   exports.Set("openRuntime", Napi::Function::New(
                                  env,

@@ -19,6 +19,13 @@ Ragged ragged(const Fields& fields) {
   return {fields.array<int32_t>("ids"), fields.array<int32_t>("offsets")};
 }
 
+// Sequences and nothing else.
+Ragged plain_ragged(const Fields& fields) {
+  Ragged sequences = ragged(fields);
+  fields.refuse_unknown();
+  return sequences;
+}
+
 std::vector<int32_t> stop_ids(const Fields& fields) {
   const Napi::Value value = fields.get("stopIds");
   const std::string where = fields.path("stopIds");
@@ -116,6 +123,18 @@ void read_loss(const Fields& fields, UpdateOptions& o) {
   o.advantage = advantage_options(fields);
 }
 
+// Options that may be left out whole.
+Fields optional(const Napi::Value& value, const char* where) {
+  return Fields(value.IsUndefined() ? Napi::Object::New(value.Env()) : value, where);
+}
+
+PolicyOptions policy_options(const Fields& fields) {
+  PolicyOptions options;
+  if (fields.has("dtype")) options.dtype = text(fields.get("dtype"), "options.dtype", 32);
+  options.trainable = fields.flag_or("trainable", true);
+  return options;
+}
+
 template <class T, class Array>
 Napi::Value copy_out(Napi::Env env, const std::vector<T>& values) {
   auto array = Array::New(env, values.size());
@@ -138,10 +157,6 @@ std::string text(const Napi::Value& value, const std::string& where, size_t long
   return out;
 }
 
-bool flag(const Napi::Value& value, const char* name, bool fallback) {
-  return value.IsUndefined() ? fallback : Fields(value, "options").flag_or(name, fallback);
-}
-
 uint64_t seed(const Napi::Value& value) {
   bool lossless = false;
   const uint64_t seed = value.IsBigInt() ? value.As<Napi::BigInt>().Uint64Value(&lossless) : 0;
@@ -154,37 +169,52 @@ RuntimeOptions runtime_options(const Napi::Value& value) {
   RuntimeOptions options;
   if (fields.has("device")) options.device = text(fields.get("device"), "options.device", 32);
   options.threads = static_cast<int>(fields.integer_or("threads", options.threads, 1024));
+  fields.refuse_unknown();
   return options;
 }
 
-PolicyOptions policy_options(const Napi::Value& value) {
-  PolicyOptions options;
-  if (value.IsUndefined()) return options;
-  const Fields fields(value, "options");
-  if (fields.has("dtype")) options.dtype = text(fields.get("dtype"), "options.dtype", 32);
-  options.trainable = flag(value, "trainable", true);
+PolicyOptions create_options(const Napi::Value& value) {
+  const Fields fields = optional(value, "options");
+  const PolicyOptions options = policy_options(fields);
+  fields.refuse_unknown({"runtime", "seed", "signal"});
+  return options;
+}
+
+LoadOptions load_options(const Napi::Value& value) {
+  const Fields fields = optional(value, "options");
+  const LoadOptions options{policy_options(fields), fields.flag_or("optimizer", false)};
+  fields.refuse_unknown({"runtime", "signal"});
+  return options;
+}
+
+SaveOptions save_options(const Napi::Value& value) {
+  const Fields fields = optional(value, "options");
+  const SaveOptions options{fields.flag_or("optimizer", false)};
+  fields.refuse_unknown({"signal"});
   return options;
 }
 
 GenerateRequest generate_request(const Napi::Value& value) {
   const Fields fields(value, "request");
   GenerateRequest request;
-  request.prompts = ragged(fields.object("prompts"));
+  request.prompts = plain_ragged(fields.object("prompts"));
   request.samples_per_prompt = fields.integer("samplesPerPrompt", whole_max);
   request.streams = fields.array<uint64_t>("streams");
   request.max_new_tokens = fields.integer("maxNewTokens", whole_max);
   request.temperature = fields.number("temperature");
   request.stop_ids = stop_ids(fields);
   request.max_slots = fields.integer_or("maxSlots", 0, whole_max);
+  fields.refuse_unknown({"signal", "onToken"});
   return request;
 }
 
 ScoreRequest score_request(const Napi::Value& value) {
   const Fields fields(value, "request");
   ScoreRequest request;
-  request.sequences = ragged(fields.object("sequences"));
+  request.sequences = plain_ragged(fields.object("sequences"));
   request.mask = fields.array<uint8_t>("mask");
   request.temperature = fields.number_or("temperature", request.temperature);
+  fields.refuse_unknown({"signal"});
   return request;
 }
 
@@ -192,7 +222,7 @@ TrainingBatch training_batch(const Napi::Value& value) {
   const Fields fields(value, "batch");
   const Fields completions = fields.object("completions");
   TrainingBatch batch;
-  batch.prompts = ragged(fields.object("prompts"));
+  batch.prompts = plain_ragged(fields.object("prompts"));
   batch.completions = ragged(completions);
   batch.prompt_index = completions.array<int32_t>("promptIndex");
   batch.mask = completions.array<uint8_t>("mask");
@@ -206,6 +236,8 @@ TrainingBatch training_batch(const Napi::Value& value) {
   batch.stage_weights = fields.array<double>("stageWeights");
   batch.baseline = array_if_any<double>(fields, "baseline");
   batch.stage_tokens = array_if_any<double>(fields, "stageTokens");
+  completions.refuse_unknown();
+  fields.refuse_unknown();
   return batch;
 }
 
@@ -228,6 +260,7 @@ UpdateOptions update_options(const Napi::Value& value) {
   options.max_grad_norm = fields.number_or("maxGradNorm", options.max_grad_norm);
   options.gradient_checkpointing = fields.flag_or("gradientCheckpointing", options.gradient_checkpointing);
   options.micro_batch_tokens = fields.integer_or("microBatchTokens", options.micro_batch_tokens, whole_max);
+  fields.refuse_unknown({"signal", "onProgress"});
   return options;
 }
 

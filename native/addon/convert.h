@@ -14,12 +14,20 @@
 namespace ilr::addon {
 
 // JavaScript values to the core's, copied. Kinds are checked here; values by the core (validate.h), which sees the
-// copies, so that nothing can change in between. Throws ilr::Error ILR_INVALID_ARGUMENT naming the value, what was
+// copies, so that nothing can change in between. A name that is not read is refused. Throws ilr::Error ILR_INVALID_ARGUMENT naming the value, what was
 // expected and what came.
 
 RuntimeOptions runtime_options(const Napi::Value& value);
-PolicyOptions policy_options(const Napi::Value& value);
-bool flag(const Napi::Value& value, const char* name, bool fallback);
+PolicyOptions create_options(const Napi::Value& value);
+struct LoadOptions {
+  PolicyOptions policy;
+  bool with_optimizer;
+};
+LoadOptions load_options(const Napi::Value& value);
+struct SaveOptions {
+  bool with_optimizer;
+};
+SaveOptions save_options(const Napi::Value& value);
 std::string text(const Napi::Value& value, const std::string& where, size_t longest);
 uint64_t seed(const Napi::Value& value);
 

@@ -9,7 +9,7 @@
 namespace ilr::addon {
 namespace {
 
-const Failure aborted{"ILR_ABORTED", "The call was aborted."};
+const Failure aborted{"ILR_ABORTED", "The call was aborted.", ""};
 
 }  // namespace
 

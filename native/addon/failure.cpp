@@ -19,7 +19,7 @@ Failure describe_torch(const c10::Error& error) {
   // The CPU allocator has no exception class of its own.
   const bool no_memory = message.find("allocate memory") != std::string::npos ||
                          message.find("not enough memory") != std::string::npos;
-  return {no_memory ? "ILR_OUT_OF_MEMORY" : "ILR_TORCH", message};
+  return {no_memory ? "ILR_OUT_OF_MEMORY" : "ILR_TORCH", message, error.what()};
 }
 
 }  // namespace
@@ -28,23 +28,24 @@ Failure describe(const std::exception_ptr& exception) {
   try {
     std::rethrow_exception(exception);
   } catch (const Error& error) {
-    return {error.code(), error.what()};
+    return {error.code(), error.what(), ""};
   } catch (const c10::OutOfMemoryError& error) {
-    return {"ILR_OUT_OF_MEMORY", first_line(error.what_without_backtrace())};
+    return {"ILR_OUT_OF_MEMORY", first_line(error.what_without_backtrace()), error.what()};
   } catch (const c10::Error& error) {
     return describe_torch(error);
   } catch (const std::bad_alloc&) {
-    return {"ILR_OUT_OF_MEMORY", "There is not enough memory. Try fewer or shorter completions, or a smaller batch."};
+    return {"ILR_OUT_OF_MEMORY", "There is not enough memory. Try fewer or shorter completions, or a smaller batch.", ""};
   } catch (const std::exception& error) {
-    return {"ILR_TORCH", first_line(error.what())};
+    return {"ILR_TORCH", first_line(error.what()), error.what()};
   } catch (...) {
-    return {"ILR_TORCH", "an unknown C++ exception"};
+    return {"ILR_TORCH", "an unknown C++ exception", ""};
   }
 }
 
 Napi::Error to_js(Napi::Env env, const Failure& failure) {
   Napi::Error error = Napi::Error::New(env, failure.message);
   error.Set("code", Napi::String::New(env, failure.code));
+  if (!failure.detail.empty()) error.Set("cause", Napi::Error::New(env, failure.detail).Value());
   return error;
 }
 

@@ -5,6 +5,9 @@
 #include <cstdio>
 #include <utility>
 
+#include "../core/json.h"
+#include "nearest.h"
+
 namespace ilr::addon {
 namespace {
 
@@ -56,6 +59,31 @@ Fields::Fields(const Napi::Value& value, std::string where) : where_(std::move(w
     refuse(where_, "an object", describe_value(value));
   }
   object_ = value.As<Napi::Object>();
+}
+
+Napi::Value Fields::get(const char* name) const {
+  known_.insert(name);
+  return object_.Get(name);
+}
+
+void Fields::refuse_unknown(std::initializer_list<const char*> elsewhere) const {
+  known_.insert(elsewhere.begin(), elsewhere.end());
+  napi_value names = nullptr;
+  const auto filter = static_cast<napi_key_filter>(napi_key_enumerable | napi_key_skip_symbols);
+  const napi_status status = napi_get_all_property_names(object_.Env(), object_, napi_key_own_only, filter,
+                                                         napi_key_numbers_to_strings, &names);
+  if (status != napi_ok) throw Napi::Error::New(object_.Env());  // a Proxy's own trap threw
+  const Napi::Array array(object_.Env(), names);
+  for (uint32_t i = 0; i < array.Length(); ++i) {
+    const std::string name = Napi::Value(array[i]).As<Napi::String>().Utf8Value();
+    if (known_.contains(name)) continue;
+    const std::string near = nearest(name, known_);
+    std::string known;
+    for (const std::string& one : known_) known += (known.empty() ? "" : ", ") + one;
+    throw Error("ILR_INVALID_ARGUMENT", where_ + ": unknown name " + describe_json(Json{name}) +
+                                            (near.empty() ? "" : "; did you mean \"" + near + "\"?") +
+                                            " (the names are " + known + ")");
+  }
 }
 
 bool Fields::has(const char* name) const {

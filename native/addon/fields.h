@@ -3,7 +3,9 @@
 #include <napi.h>
 
 #include <cstdint>
+#include <initializer_list>
 #include <limits>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -52,7 +54,7 @@ class Fields {
  public:
   Fields(const Napi::Value& value, std::string where);
 
-  Napi::Value get(const char* name) const { return object_.Get(name); }
+  Napi::Value get(const char* name) const;
   Fields object(const char* name) const { return Fields(get(name), path(name)); }
   std::string path(const char* name) const { return where_.empty() ? name : where_ + "." + name; }
   bool has(const char* name) const;  // neither undefined nor null
@@ -63,6 +65,9 @@ class Fields {
   int64_t integer_or(const char* name, int64_t fallback, int64_t most) const;
 
   bool flag_or(const char* name, bool fallback) const;
+  // Refuses a name that nobody has asked for, and says the nearest that somebody has. Call it when all is read, so that
+  // whatever is read is known: there is no list to keep. `elsewhere`: names that other code reads.
+  void refuse_unknown(std::initializer_list<const char*> elsewhere = {}) const;
 
   // A copy of the typed array of that name.
   template <class T>
@@ -81,6 +86,7 @@ class Fields {
 
   Napi::Object object_;
   std::string where_;
+  mutable std::set<std::string> known_;
 };
 
 }  // namespace ilr::addon

@@ -121,9 +121,9 @@ Napi::Value update(const Napi::CallbackInfo& info, const std::shared_ptr<PolicyH
 
 Napi::Value save(const Napi::CallbackInfo& info, const std::shared_ptr<PolicyHandle>& policy) {
   const std::filesystem::path folder = text(info[0], "folder", longest_path);
-  const bool with_optimizer = flag(info[1], "optimizer", false);
-  auto work = [core = policy->core, folder, with_optimizer] {
-    core->policy->save(folder, with_optimizer);
+  const SaveOptions options = save_options(info[1]);
+  auto work = [core = policy->core, folder, options] {
+    core->policy->save(folder, options.with_optimizer);
     return Environment::Settle([](Napi::Env env) { return env.Undefined(); });
   };
   return policy->environment().start(info.Env(), policy->runtime(), std::make_shared<Call>(info.Env()), work);
@@ -174,17 +174,16 @@ Napi::Value start_policy(Napi::Env env, const std::shared_ptr<RuntimeHandle>& ow
 
 Napi::Value load_policy(const Napi::CallbackInfo& info, const std::shared_ptr<RuntimeHandle>& owner) {
   const std::filesystem::path folder = text(info[0], "folder", longest_path);
-  const PolicyOptions options = policy_options(info[1]);
-  const bool with_optimizer = flag(info[1], "optimizer", false);
+  const LoadOptions options = load_options(info[1]);
   return start_policy(info.Env(), owner, [=](Runtime& runtime) {
-    return Policy::load(runtime, folder, options, with_optimizer);
+    return Policy::load(runtime, folder, options.policy, options.with_optimizer);
   });
 }
 
 Napi::Value create_policy(const Napi::CallbackInfo& info, const std::shared_ptr<RuntimeHandle>& owner) {
   const std::string config = text(info[0], "config", longest_config);
   const uint64_t weights_seed = seed(info[1]);
-  const PolicyOptions options = policy_options(info[2]);
+  const PolicyOptions options = create_options(info[2]);
   return start_policy(info.Env(), owner, [=](Runtime& runtime) {
     return Policy::create(runtime, config, weights_seed, options);
   });

@@ -3,6 +3,7 @@ import type {
   GenerateCounters,
   GenerateRequest,
   PolicyInfo,
+  SaveOptions,
   ScoreRequest,
   ScoreResult,
   TrainingBatch,
@@ -16,6 +17,8 @@ export interface Addon {
   readonly version: string;
   /** One small computation: `sum` is 45. */
   selfTest(): {readonly torch: string; readonly threads: number; readonly sum: number};
+  /** Throws what LibTorch says to two shapes that do not add up: `ILR_TORCH`, one line, all of it on `cause`. */
+  selfTestError(): void;
   /** 0 where `torch_cuda` was not loaded before, or there is no driver. */
   cudaDevices(): number;
   openRuntime(options: {readonly device: string; readonly threads?: number}): AddonCall<AddonRuntime>;
@@ -64,6 +67,6 @@ export interface AddonPolicy {
   /** `onProgress` must not throw. */
   update(batch: TrainingBatch, options: Omit<UpdateOptions, 'signal'>): AddonCall<UpdateResult>;
   copyFrom?(other: AddonPolicy, mix: number): AddonCall<void>;
-  save(folder: string, options?: {readonly optimizer?: boolean}): AddonCall<void>;
+  save(folder: string, options?: Omit<SaveOptions, 'signal'>): AddonCall<void>;
   dispose(): Promise<void>;
 }

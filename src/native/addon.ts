@@ -33,6 +33,9 @@ export function resolveDevice(
   {root = packageRoot(), env = process.env}: LoadAddonOptions = {},
 ): string {
   if (device === 'auto') return hasNvidiaDevice() && requireState(root, env).libtorch.hasCuda ? 'cuda' : 'cpu';
+  if (typeof device !== 'string') {
+    throw new IlrError('ILR_INVALID_ARGUMENT', `device: expected a string, got ${typeof device}.`);
+  }
   if (device === 'cpu' || /^cuda(:\d{1,3})?$/.test(device)) return device;
   throw new IlrError(
     'ILR_INVALID_ARGUMENT',

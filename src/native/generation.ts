@@ -1,4 +1,4 @@
-import {IlrError} from '../errors.js';
+import {IlrError, messageOf} from '../errors.js';
 import type {Completion, GenerateCounters, GenerateRequest, Generation} from '../policy.js';
 import type {AddonGenerateCallbacks, AddonPolicy} from './addon-types.js';
 import {runCall, toIlrError} from './call.js';
@@ -57,6 +57,9 @@ export class NativeGeneration implements Generation {
       this.waiting.push(completion);
       this.wake();
     };
+    if (onToken !== undefined && typeof onToken !== 'function') {
+      throw new IlrError('ILR_INVALID_ARGUMENT', `request.onToken: expected a function, got ${typeof onToken}`);
+    }
     return onToken ? {onCompletion, onTokens: (pairs) => tokens.call(onToken, pairs)} : {onCompletion};
   }
 
@@ -78,7 +81,7 @@ class TokenCallback {
     try {
       for (let i = 0; i < pairs.length; i += 2) onToken(pairs[i] as number, pairs[i + 1] as number);
     } catch (error) {
-      this.failure = new IlrError('ILR_ABORTED', `onToken threw: ${String(error)}`, {cause: error});
+      this.failure = new IlrError('ILR_ABORTED', `onToken threw: ${messageOf(error)}`, {cause: error});
       this.abort();
     }
   }

@@ -4,6 +4,7 @@ import type {
   Generation,
   Policy,
   PolicyInfo,
+  SaveOptions,
   ScoreRequest,
   ScoreResult,
   TrainingBatch,
@@ -11,7 +12,7 @@ import type {
   UpdateResult,
 } from '../policy.js';
 import type {AddonCall, AddonPolicy, AddonRuntime} from './addon-types.js';
-import {runCall} from './call.js';
+import {optionsOf, reading, runCall} from './call.js';
 import {NativeGeneration} from './generation.js';
 import {NativeRuntime} from './runtime.js';
 
@@ -22,6 +23,7 @@ export interface NativePolicyOptions {
   readonly dtype?: 'float32' | 'float64';
   /** Default true. False keeps no optimiser, and `update` is refused. */
   readonly trainable?: boolean;
+  readonly signal?: AbortSignal;
 }
 
 export interface NativeLoadOptions extends NativePolicyOptions {
@@ -49,8 +51,8 @@ export class NativePolicy implements Policy {
   @throws IlrError `ILR_IO`, `ILR_INVALID_MODEL` or `ILR_UNSUPPORTED`.
   */
   static async load(folder: string, options?: NativeLoadOptions): Promise<NativePolicy> {
-    const {runtime, dtype, trainable, optimizer} = options ?? {};
-    return make(runtime, (native) => native.loadPolicy(folder, {dtype, trainable, optimizer}));
+    const {runtime, signal, ...rest} = reading(() => ({...optionsOf(options)}));
+    return make(runtime, signal, (native) => native.loadPolicy(folder, rest));
   }
 
   /**
@@ -59,9 +61,9 @@ export class NativePolicy implements Policy {
   @throws IlrError `ILR_INVALID_MODEL`, `ILR_UNSUPPORTED` or `ILR_INVALID_ARGUMENT`.
   */
   static async create(config: string | object, options: NativeCreateOptions): Promise<NativePolicy> {
-    const {runtime, seed, dtype, trainable} = options ?? {};
+    const {runtime, signal, seed, ...rest} = reading(() => ({...optionsOf(options)}));
     const json = () => (typeof config === 'string' ? config : JSON.stringify(config));
-    return make(runtime, (native) => native.createPolicy(json(), toSeed(seed), {dtype, trainable}));
+    return make(runtime, signal, (native) => native.createPolicy(json(), toSeed(seed), rest));
   }
 
   /** @internal */
@@ -103,8 +105,11 @@ export class NativePolicy implements Policy {
     });
   }
 
-  save(folder: string, options?: {readonly optimizer?: boolean}): Promise<void> {
-    return runCall(() => this.native.save(folder, options));
+  save(folder: string, options?: SaveOptions): Promise<void> {
+    return runCall(() => {
+      const {signal: _, ...rest} = optionsOf(options);
+      return this.native.save(folder, rest);
+    }, options);
   }
 
   /** Waits for the calls made before, then frees the weights. Later calls reject with `ILR_DISPOSED`. */
@@ -120,12 +125,16 @@ export class NativePolicy implements Policy {
 
 async function make(
   runtime: NativeRuntime | undefined,
+  signal: AbortSignal | undefined,
   start: (native: AddonRuntime) => AddonCall<AddonPolicy>,
 ): Promise<NativePolicy> {
-  if (runtime) return NativePolicy.of(await runCall(() => start(runtime.native)), undefined);
+  if (runtime !== undefined && !(runtime instanceof NativeRuntime)) {
+    throw new IlrError('ILR_INVALID_ARGUMENT', `runtime: expected a NativeRuntime, got ${typeof runtime}`);
+  }
+  if (runtime) return NativePolicy.of(await runCall(() => start(runtime.native), {signal}), undefined);
   const ownRuntime = await NativeRuntime.open();
   try {
-    return NativePolicy.of(await runCall(() => start(ownRuntime.native)), ownRuntime);
+    return NativePolicy.of(await runCall(() => start(ownRuntime.native), {signal}), ownRuntime);
   } catch (error) {
     await ownRuntime.dispose();
     throw error;

@@ -1,7 +1,7 @@
 import {IlrError} from '../errors.js';
 import {loadAddon, resolveDevice} from './addon.js';
 import type {Addon, AddonRuntime} from './addon-types.js';
-import {runCall} from './call.js';
+import {optionsOf, reading, runCall} from './call.js';
 
 export interface NativeRuntimeOptions {
   /** `cpu`, `cuda`, `cuda:N`, or `auto`: a GPU where there is one that works. Default `cpu`. */
@@ -17,13 +17,14 @@ export class NativeRuntime {
   private constructor(readonly native: AddonRuntime) {}
 
   /** @throws IlrError `ILR_NOT_SET_UP` without addon or LibTorch, `ILR_UNSUPPORTED` without the device. */
-  static async open({device = 'cpu', threads}: NativeRuntimeOptions = {}): Promise<NativeRuntime> {
-    if (device !== 'auto') return openDevice(device, threads);
+  static async open(options?: NativeRuntimeOptions): Promise<NativeRuntime> {
+    const {device = 'cpu', ...rest} = reading(() => ({...optionsOf(options)}));
+    if (device !== 'auto') return openDevice(device, rest);
     try {
-      return await openDevice(resolveDevice('auto'), threads);
+      return await openDevice(resolveDevice('auto'), rest);
     } catch (error) {
       // A GPU that is there need not work.
-      if (IlrError.is(error) && error.code === 'ILR_UNSUPPORTED') return openDevice('cpu', threads);
+      if (IlrError.is(error) && error.code === 'ILR_UNSUPPORTED') return openDevice('cpu', rest);
       throw error;
     }
   }
@@ -52,7 +53,7 @@ export class NativeRuntime {
   }
 }
 
-async function openDevice(device: string, threads: number | undefined): Promise<NativeRuntime> {
+async function openDevice(device: string, rest: Omit<NativeRuntimeOptions, 'device'>): Promise<NativeRuntime> {
   const addon = loadAddon({device}) as Addon;
-  return NativeRuntime.of(await runCall(() => addon.openRuntime({device, threads})));
+  return NativeRuntime.of(await runCall(() => addon.openRuntime({...rest, device})));
 }
