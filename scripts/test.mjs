@@ -1,5 +1,5 @@
-// Everything that `npm test` checks: sets up with the C++ tests, runs those (CTest) and the TypeScript ones (ava), and
-// ends with one line that sums both: `N passed, N failed`.
+// Everything that `npm test` checks: sets up with the C++ tests, runs those (CTest), compiles the GPU's kernels
+// (cuda-compile.mjs), runs the TypeScript tests (ava), and ends with one line that sums both: `N passed, N failed`.
 import {spawn} from 'node:child_process';
 import {fileURLToPath} from 'node:url';
 
@@ -54,7 +54,10 @@ const files = process.argv.slice(2); // of ava; none: all
 const setup = await run(process.execPath, ['bin/ilr-native.js', 'setup', '--tests']);
 const parts = [count(setup, /$^/g, /$^/g, /$^/g)];
 if (setup.code === 0) {
-  if (files.length === 0) parts.push(countCtest(await run(await ctest(), ['--test-dir', await buildFolder(), '-V'])));
+  if (files.length === 0) {
+    parts.push(countCtest(await run(await ctest(), ['--test-dir', await buildFolder(), '-V'])));
+    parts.push(countCtest(await run(process.execPath, ['scripts/cuda-compile.mjs'])));
+  }
   parts.push(countAva(await run(process.execPath, ['node_modules/ava/entrypoints/cli.mjs', ...files])));
 }
 

@@ -39,6 +39,8 @@ foreach(source ${cuda_sources})
   list(APPEND cuda_objects "${object}")
 endforeach()
 
+add_custom_target(ilr_cuda_kernels ALL DEPENDS ${cuda_objects})
+
 # LibTorch's own run time where it brings one, so that a process has one.
 file(GLOB cudart "${ILR_LIBTORCH}/../nvidia/cu*/lib/libcudart.so.*" "${ILR_LIBTORCH}/../nvidia/cuda_runtime/lib/libcudart.so.*"
      "${ILR_LIBTORCH}/lib/libcudart*.so.*")
@@ -60,8 +62,8 @@ if(EXISTS "${c10_cuda}" AND cudart)
 else()
   message(WARNING "This LibTorch has no libc10_cuda.so or libcudart: the kernels are compiled but not linked.")
   add_library(ilr_cuda OBJECT native/cuda/glue.cpp)
-  add_custom_target(ilr_cuda_kernels ALL DEPENDS ${cuda_objects})
 endif()
+add_dependencies(ilr_cuda ilr_cuda_kernels)
 set_target_properties(ilr_cuda PROPERTIES CXX_VISIBILITY_PRESET hidden)
 target_include_directories(ilr_cuda SYSTEM PRIVATE "${ILR_LIBTORCH}/include" "${cuda_toolkit}/include")
 target_compile_options(ilr_cuda PRIVATE -Wall -Wextra -Wno-unused-parameter)

@@ -1,26 +1,14 @@
 import {mkdir, readdir, readFile, rename, rm, writeFile} from 'node:fs/promises';
 import path from 'node:path';
 import {IlrError} from '../errors.js';
-import {hashLargeFile} from './hash.js';
 import {type FoundLibtorch, findCached, inspectLibtorch, type Libtorch} from './libtorch.js';
 import {withLock} from './lock.js';
 import {cacheFolder, type Env} from './paths.js';
 import {findPip, type Pip, pipDownload, pipFailed} from './pip.js';
 import type {Report} from './progress.js';
-import {extractZip, listZip, type ZipEntry} from './unzip.js';
+import {checkHash, unpackWheel, wheelsOf} from './wheels.js';
 
 const requirement = 'torch==2.13.0';
-
-// Of the wheels that pip's own index serves for the fixed tag. Another index may serve others (a CPU build): their hash
-// is printed and recorded.
-const pinnedSha256: Readonly<Record<string, string>> = {
-  'torch-2.13.0-cp312-cp312-manylinux_2_28_x86_64.whl':
-    '796633c4cdf0fe2cdced72d8f88f22e73dbcfce83132763162f6d4bff13b820b',
-  'nvidia_cuda_cupti-13.0.85-py3-none-manylinux_2_25_x86_64.whl':
-    '4eb01c08e859bf924d222250d2e8f8b8ff6d3db4721288cf35d14252a4d933c8',
-  'nvidia_cuda_runtime-13.0.96-py3-none-manylinux2014_x86_64.manylinux_2_17_x86_64.whl':
-    '7f82250d7782aa23b6cfe765ecc7db554bd3c2870c43f3d1821f1d18aebf0548',
-};
 
 /**
 Gets LibTorch for the CPU by pip into the cache. The wheel may be a CUDA build: of that only the CPU half is unpacked, and
@@ -94,48 +82,15 @@ async function downloadCuda(pip: Pip, folder: string, cuda: string, report: Repo
   return (await wheelsOf(folder)).filter((file) => /nvidia_cuda_(runtime|cupti)/.test(path.basename(file)));
 }
 
-async function wheelsOf(folder: string): Promise<readonly string[]> {
-  const names = await readdir(folder);
-  return names.filter((name) => name.endsWith('.whl')).map((name) => path.join(folder, name));
-}
-
-async function checkHash(file: string, report: Report): Promise<string> {
-  const name = path.basename(file);
-  const actual = await hashLargeFile(file);
-  const expected = pinnedSha256[name];
-  if (expected !== undefined && actual !== expected) {
-    await rm(file, {force: true});
-    throw new IlrError(
-      'ILR_IO',
-      `${name} must have SHA-256 ${expected}, but has ${actual}: it was damaged or replaced on its way. It has been deleted; ` +
-        'run `npx ilr-native setup` again, or name a LibTorch that you trust: `npx ilr-native setup --libtorch <folder>`.',
-    );
-  }
-  const note = expected === undefined ? 'not a file we know; its hash is recorded' : 'as expected';
-  report({phase: 'download', message: `${name} SHA-256 ${actual} (${note})`});
-  return actual;
-}
-
-async function unpackWheel(
-  wheel: string,
-  folder: string,
-  isWanted: (name: string) => boolean,
-  report: Report,
-): Promise<void> {
-  const entries = (await listZip(wheel)).filter((entry: ZipEntry) => isWanted(entry.name));
-  const message = path.basename(wheel);
-  await extractZip(wheel, entries, folder, (done, total) =>
-    report({phase: 'unpack', message, done, total, unit: 'bytes'}),
-  );
-}
-
-/** Headers, the libraries that the CPU needs, and the licence. */
+/** Headers, the libraries that the CPU needs, libc10_cuda (half a megabyte) that GPU code is linked with, and the licence. */
 export function isCpuPart(name: string): boolean {
   if (
     /^torch\/include\/|^torch\/version\.py$|^torch-[^/]+\.dist-info\/(METADATA|licenses\/LICENSE|LICENSE)$/.test(name)
   )
     return true;
-  return /^torch\/lib\/lib[^/]+\.so[^/]*$/.test(name) && !/cuda|nvrtc|nvshmem|python|libshm|global_deps/.test(name);
+  return (
+    /^torch\/lib\/lib[^/]+\.so[^/]*$/.test(name) && !/torch_cuda|nvrtc|nvshmem|python|libshm|global_deps/.test(name)
+  );
 }
 
 export function isCudaStub(name: string): boolean {

@@ -17,10 +17,10 @@ export async function hashLargeFile(file: string): Promise<string> {
 /** One hash over all that the addon of the package in `root` is compiled from. */
 export function hashSources(root: string): string {
   const hash = createHash('sha256');
-  const folders = ['native/core', 'native/addon', 'native/loader'];
+  const folders = ['native/core', 'native/addon', 'native/loader', 'native/cuda'];
   const files = folders.flatMap((folder) =>
     readdirSync(path.join(root, folder))
-      .filter((name) => /\.(c|cpp|h)$/.test(name))
+      .filter((name) => /\.(c|cpp|h|cu|cmake)$/.test(name))
       .sort()
       .map((name) => `${folder}/${name}`),
   );
