@@ -19,6 +19,7 @@ export {
   type NativeLoadOptions,
   NativePolicy,
   type NativePolicyOptions,
+  type NativeShareOptions,
 } from './native/native-policy.js';
 export {NativeRuntime, type NativeRuntimeOptions} from './native/runtime.js';
 export type * from './policy.js';

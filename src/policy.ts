@@ -224,17 +224,49 @@ export interface PolicyInfo {
   readonly modelType: string;
   readonly vocabSize: number;
   readonly contextLength: number;
+  /** Of the model; an adapter's come on top. */
   readonly parameters: number;
   readonly eosIds: readonly number[];
   readonly dtype: string;
   readonly device: string;
   /** Optimiser steps taken. */
   readonly step: number;
+  /** 0 where the policy is frozen. */
+  readonly trainedParameters: number;
+  /** Where it trains, or has loaded, an adapter in place of the model. */
+  readonly adapter?: AdapterInfo;
+}
+
+/** A new LoRA adapter (arXiv 2106.09685): W x + (alpha / rank)·B A x, only A and B being trained. */
+export interface NewAdapterOptions {
+  /** r, 1 to 4096. Default 8. */
+  readonly rank?: number;
+  /** Default 16. */
+  readonly alpha?: number;
+  /** alpha / √rank in place of alpha / rank (rsLoRA, arXiv 2312.03732). Default false. */
+  readonly rankStabilized?: boolean;
+  /** Of q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj; `all-linear` (the default) is all of them. */
+  readonly targetModules?: 'all-linear' | readonly string[];
+  /** Of A, drawn as PEFT draws it; B begins at zero. Default 0. */
+  readonly seed?: bigint | number;
+}
+
+/** A new adapter, or one in PEFT's format. */
+export type AdapterOptions = NewAdapterOptions | {readonly folder: string};
+
+export interface AdapterInfo {
+  readonly rank: number;
+  readonly alpha: number;
+  readonly rankStabilized: boolean;
+  readonly targetModules: readonly string[];
+  readonly parameters: number;
 }
 
 export interface SaveOptions {
   /** Also optimizer.safetensors, so that training can go on. */
   readonly optimizer?: boolean;
+  /** The whole model with the adapter's terms added to it, in place of the adapter. */
+  readonly merge?: boolean;
   /** An abort leaves each file whole, as it was or as it is to be. */
   readonly signal?: AbortSignal;
 }
@@ -247,7 +279,7 @@ export interface Policy {
   update(batch: TrainingBatch, options: UpdateOptions): Promise<UpdateResult>;
   /** Weights ← mix·(those of `other`) + (1 − mix)·(these), for a reference policy that follows; models of one shape on one runtime. */
   copyFrom(other: Policy, mix: number): Promise<void>;
-  /** Writes config.json and model.safetensors, and optimizer.safetensors with `optimizer: true`, into an existing folder; each file is synced. */
+  /** Writes config.json and model.safetensors (of an adapter, PEFT's adapter_config.json and adapter_model.safetensors), and optimizer.safetensors with `optimizer: true`, into an existing folder; each file is synced. */
   save(folder: string, options?: SaveOptions): Promise<void>;
   dispose(): Promise<void>;
 }

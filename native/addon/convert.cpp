@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "adapter_options.h"
 #include "fields.h"
 
 namespace ilr::addon {
@@ -132,6 +133,7 @@ PolicyOptions policy_options(const Fields& fields) {
   PolicyOptions options;
   if (fields.has("dtype")) options.dtype = text(fields.get("dtype"), "options.dtype", 32);
   options.trainable = fields.flag_or("trainable", true);
+  options.adapter = adapter_options(fields);
   return options;
 }
 
@@ -187,9 +189,17 @@ LoadOptions load_options(const Napi::Value& value) {
   return options;
 }
 
+LoadOptions share_options(const Napi::Value& value) {
+  const Fields fields = optional(value, "options");
+  if (fields.has("dtype")) refuse(fields.path("dtype"), "to be left out (it is the base's)", describe_value(fields.get("dtype")));
+  const LoadOptions options{policy_options(fields), fields.flag_or("optimizer", false)};
+  fields.refuse_unknown({"signal"});
+  return options;
+}
+
 SaveOptions save_options(const Napi::Value& value) {
   const Fields fields = optional(value, "options");
-  const SaveOptions options{fields.flag_or("optimizer", false)};
+  const SaveOptions options{fields.flag_or("optimizer", false), fields.flag_or("merge", false)};
   fields.refuse_unknown({"signal"});
   return options;
 }
@@ -214,6 +224,7 @@ ScoreRequest score_request(const Napi::Value& value) {
   request.sequences = plain_ragged(fields.object("sequences"));
   request.mask = fields.array<uint8_t>("mask");
   request.temperature = fields.number_or("temperature", request.temperature);
+  request.adapter = fields.flag_or("adapter", request.adapter);
   fields.refuse_unknown({"signal"});
   return request;
 }
@@ -350,6 +361,8 @@ Napi::Value to_js(Napi::Env env, const PolicyInfo& info) {
   out.Set("dtype", info.dtype);
   out.Set("device", info.device);
   out.Set("step", number(env, info.step));
+  out.Set("trainedParameters", number(env, info.trained_parameters));
+  if (info.adapter) out.Set("adapter", to_js(env, *info.adapter));
   return out;
 }
 

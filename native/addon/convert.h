@@ -24,8 +24,10 @@ struct LoadOptions {
   bool with_optimizer;
 };
 LoadOptions load_options(const Napi::Value& value);
+LoadOptions share_options(const Napi::Value& value);
 struct SaveOptions {
   bool with_optimizer;
+  bool merge;
 };
 SaveOptions save_options(const Napi::Value& value);
 std::string text(const Napi::Value& value, const std::string& where, size_t longest);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "../core/error.h"
+#include "../core/memory.h"
 #include "convert.h"
 
 namespace ilr::addon {
@@ -123,11 +124,13 @@ Napi::Value save(const Napi::CallbackInfo& info, const std::shared_ptr<PolicyHan
   const std::filesystem::path folder = text(info[0], "folder", longest_path);
   const SaveOptions options = save_options(info[1]);
   auto work = [core = policy->core, folder, options] {
-    core->policy->save(folder, options.with_optimizer);
+    core->policy->save(folder, options.with_optimizer, options.merge);
     return Environment::Settle([](Napi::Env env) { return env.Undefined(); });
   };
   return policy->environment().start(info.Env(), policy->runtime(), std::make_shared<Call>(info.Env()), work);
 }
+
+Napi::Value share_policy(const Napi::CallbackInfo& info, const std::shared_ptr<PolicyHandle>& policy);
 
 Napi::Object policy_object(Napi::Env env, const std::shared_ptr<PolicyHandle>& policy) {
   Napi::Object object = Napi::Object::New(env);
@@ -137,6 +140,7 @@ Napi::Object policy_object(Napi::Env env, const std::shared_ptr<PolicyHandle>& p
   add_method(object, "generate", [policy](const Napi::CallbackInfo& info) { return generate(info, policy); });
   add_method(object, "logprobs", [policy](const Napi::CallbackInfo& info) { return logprobs(info, policy); });
   add_method(object, "update", [policy](const Napi::CallbackInfo& info) { return update(info, policy); });
+  add_method(object, "share", [policy](const Napi::CallbackInfo& info) { return share_policy(info, policy); });
   add_method(object, "save", [policy](const Napi::CallbackInfo& info) { return save(info, policy); });
   add_method(object, "dispose", [policy](const Napi::CallbackInfo& info) {
     return disposed(info.Env(), [&](Environment::Event done) {
@@ -180,6 +184,15 @@ Napi::Value load_policy(const Napi::CallbackInfo& info, const std::shared_ptr<Ru
   });
 }
 
+// Another policy over the weights of one.
+Napi::Value share_policy(const Napi::CallbackInfo& info, const std::shared_ptr<PolicyHandle>& policy) {
+  const LoadOptions options = share_options(info[0]);
+  policy->runtime();  // neither is disposed
+  return start_policy(info.Env(), policy->owner, [core = policy->core, options](Runtime&) {
+    return core->policy->share(options.policy, options.with_optimizer);
+  });
+}
+
 Napi::Value create_policy(const Napi::CallbackInfo& info, const std::shared_ptr<RuntimeHandle>& owner) {
   const std::string config = text(info[0], "config", longest_config);
   const uint64_t weights_seed = seed(info[1]);
@@ -197,6 +210,9 @@ Napi::Object runtime_object(Napi::Env env, const std::shared_ptr<Environment>& e
   Napi::Object object = Napi::Object::New(env);
   object.Set("device", core->runtime->device());
   object.Set("threads", Napi::Number::New(env, core->runtime->threads()));
+  add_method(object, "memoryBytes", [runtime](const Napi::CallbackInfo& info) -> Napi::Value {
+    return Napi::Number::New(info.Env(), static_cast<double>(runtime->runtime().memory().bytes()));
+  });
   add_method(object, "loadPolicy", [runtime](const Napi::CallbackInfo& info) { return load_policy(info, runtime); });
   add_method(object, "createPolicy", [runtime](const Napi::CallbackInfo& info) {
     return create_policy(info, runtime);

@@ -2,6 +2,7 @@ import type {
   Completion,
   GenerateCounters,
   GenerateRequest,
+  NewAdapterOptions,
   PolicyInfo,
   SaveOptions,
   ScoreRequest,
@@ -31,9 +32,13 @@ export interface AddonCall<T> {
   abort(): void;
 }
 
+/** `seed` as a bigint. */
+export type AddonAdapterOptions = Omit<NewAdapterOptions, 'seed'> & {readonly folder?: string; readonly seed?: bigint};
+
 export interface AddonPolicyOptions {
   readonly dtype?: string;
   readonly trainable?: boolean;
+  readonly adapter?: AddonAdapterOptions;
 }
 
 export interface AddonLoadOptions extends AddonPolicyOptions {
@@ -43,6 +48,8 @@ export interface AddonLoadOptions extends AddonPolicyOptions {
 export interface AddonRuntime {
   readonly device: string;
   readonly threads: number;
+  /** Bytes that its tensors hold now. */
+  memoryBytes(): number;
   loadPolicy(folder: string, options?: AddonLoadOptions): AddonCall<AddonPolicy>;
   createPolicy(configJson: string, seed: bigint, options?: AddonPolicyOptions): AddonCall<AddonPolicy>;
   /** Waits for the calls before it, then frees the runtime and its policies. */
@@ -67,6 +74,8 @@ export interface AddonPolicy {
   /** `onProgress` must not throw. */
   update(batch: TrainingBatch, options: Omit<UpdateOptions, 'signal'>): AddonCall<UpdateResult>;
   copyFrom?(other: AddonPolicy, mix: number): AddonCall<void>;
+  /** Another policy over these weights; a copy of them where one of the two trains them. */
+  share(options?: Omit<AddonLoadOptions, 'dtype'>): AddonCall<AddonPolicy>;
   save(folder: string, options?: Omit<SaveOptions, 'signal'>): AddonCall<void>;
   dispose(): Promise<void>;
 }

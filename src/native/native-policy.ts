@@ -1,7 +1,9 @@
 import {IlrError} from '../errors.js';
 import type {
+  AdapterOptions,
   GenerateRequest,
   Generation,
+  NewAdapterOptions,
   Policy,
   PolicyInfo,
   SaveOptions,
@@ -11,10 +13,20 @@ import type {
   UpdateOptions,
   UpdateResult,
 } from '../policy.js';
-import type {AddonCall, AddonPolicy, AddonRuntime} from './addon-types.js';
+import type {AddonAdapterOptions, AddonCall, AddonPolicy, AddonRuntime} from './addon-types.js';
 import {optionsOf, reading, runCall} from './call.js';
 import {NativeGeneration} from './generation.js';
 import {NativeRuntime} from './runtime.js';
+
+export interface NativeShareOptions {
+  /** Default true. False keeps no optimiser, and `update` is refused. */
+  readonly trainable?: boolean;
+  /** Trained in place of the model, which stays as it is. */
+  readonly adapter?: AdapterOptions;
+  /** Reads the optimizer.safetensors of `adapter.folder` too. */
+  readonly optimizer?: boolean;
+  readonly signal?: AbortSignal;
+}
 
 export interface NativePolicyOptions {
   /** A private CPU runtime, disposed with the policy, when left out. */
@@ -23,11 +35,13 @@ export interface NativePolicyOptions {
   readonly dtype?: 'float32' | 'float64';
   /** Default true. False keeps no optimiser, and `update` is refused. */
   readonly trainable?: boolean;
+  /** Trained in place of the model, which stays as it is. */
+  readonly adapter?: AdapterOptions;
   readonly signal?: AbortSignal;
 }
 
 export interface NativeLoadOptions extends NativePolicyOptions {
-  /** Reads optimizer.safetensors too, so that training goes on where it was saved. */
+  /** Reads optimizer.safetensors (of `adapter.folder` where there is one) too, so that training goes on where it was saved. */
   readonly optimizer?: boolean;
 }
 
@@ -42,7 +56,7 @@ export class NativePolicy implements Policy {
 
   private constructor(
     private readonly native: AddonPolicy,
-    private readonly ownRuntime: NativeRuntime | undefined,
+    private readonly ownRuntime: Lease | undefined,
   ) {}
 
   /**
@@ -51,8 +65,8 @@ export class NativePolicy implements Policy {
   @throws IlrError `ILR_IO`, `ILR_INVALID_MODEL` or `ILR_UNSUPPORTED`.
   */
   static async load(folder: string, options?: NativeLoadOptions): Promise<NativePolicy> {
-    const {runtime, signal, ...rest} = reading(() => ({...optionsOf(options)}));
-    return make(runtime, signal, (native) => native.loadPolicy(folder, rest));
+    const {runtime, signal, adapter, ...rest} = reading(() => ({...optionsOf(options)}));
+    return make(runtime, signal, (native) => native.loadPolicy(folder, {...rest, adapter: toAddon(adapter)}));
   }
 
   /**
@@ -61,13 +75,15 @@ export class NativePolicy implements Policy {
   @throws IlrError `ILR_INVALID_MODEL`, `ILR_UNSUPPORTED` or `ILR_INVALID_ARGUMENT`.
   */
   static async create(config: string | object, options: NativeCreateOptions): Promise<NativePolicy> {
-    const {runtime, signal, seed, ...rest} = reading(() => ({...optionsOf(options)}));
+    const {runtime, signal, seed, adapter, ...rest} = reading(() => ({...optionsOf(options)}));
     const json = () => (typeof config === 'string' ? config : JSON.stringify(config));
-    return make(runtime, signal, (native) => native.createPolicy(json(), toSeed(seed), rest));
+    return make(runtime, signal, (native) =>
+      native.createPolicy(json(), toSeed(seed), {...rest, adapter: toAddon(adapter)}),
+    );
   }
 
   /** @internal */
-  static of(native: AddonPolicy, ownRuntime: NativeRuntime | undefined): NativePolicy {
+  static of(native: AddonPolicy, ownRuntime: Lease | undefined): NativePolicy {
     return new NativePolicy(native, ownRuntime);
   }
 
@@ -105,6 +121,25 @@ export class NativePolicy implements Policy {
     });
   }
 
+  /**
+  Another policy of the same model on the same runtime: frozen, or with an adapter of its own. Both use one copy of the
+  weights, unless one of them trains these: then the new policy gets a copy as they are now. An adapter of this policy is
+  left out. Either may be disposed first.
+
+  @throws IlrError `ILR_INVALID_ARGUMENT`, and with `adapter.folder` what loading throws.
+  */
+  async share(options?: NativeShareOptions): Promise<NativePolicy> {
+    const {signal, adapter, ...rest} = reading(() => ({...optionsOf(options)}));
+    this.ownRuntime?.take();
+    try {
+      const native = await runCall(() => this.native.share({...rest, adapter: toAddon(adapter)}), {signal});
+      return NativePolicy.of(native, this.ownRuntime);
+    } catch (error) {
+      await this.ownRuntime?.release();
+      throw error;
+    }
+  }
+
   save(folder: string, options?: SaveOptions): Promise<void> {
     return runCall(() => {
       const {signal: _, ...rest} = optionsOf(options);
@@ -114,7 +149,7 @@ export class NativePolicy implements Policy {
 
   /** Waits for the calls made before, then frees the weights. Later calls reject with `ILR_DISPOSED`. */
   dispose(): Promise<void> {
-    this.disposal ??= this.native.dispose().then(() => this.ownRuntime?.dispose());
+    this.disposal ??= this.native.dispose().then(() => this.ownRuntime?.release());
     return this.disposal;
   }
 
@@ -134,11 +169,32 @@ async function make(
   if (runtime) return NativePolicy.of(await runCall(() => start(runtime.native), {signal}), undefined);
   const ownRuntime = await NativeRuntime.open();
   try {
-    return NativePolicy.of(await runCall(() => start(ownRuntime.native), {signal}), ownRuntime);
+    return NativePolicy.of(await runCall(() => start(ownRuntime.native), {signal}), new Lease(ownRuntime));
   } catch (error) {
     await ownRuntime.dispose();
     throw error;
   }
+}
+
+/** A private runtime of policies that share a model: it goes with the last of them. */
+class Lease {
+  private users = 1;
+
+  constructor(private readonly runtime: NativeRuntime) {}
+
+  take(): void {
+    this.users++;
+  }
+
+  async release(): Promise<void> {
+    if (--this.users === 0) await this.runtime.dispose();
+  }
+}
+
+function toAddon(adapter: AdapterOptions | undefined): AddonAdapterOptions | undefined {
+  if (adapter === undefined || typeof adapter !== 'object' || adapter === null) return adapter;
+  const {seed, ...rest} = adapter as NewAdapterOptions;
+  return seed === undefined ? rest : {...rest, seed: toSeed(seed)};
 }
 
 function toSeed(seed: unknown): bigint {

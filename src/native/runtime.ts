@@ -42,6 +42,11 @@ export class NativeRuntime {
     return this.native.threads;
   }
 
+  /** Bytes that the tensors of its policies hold now. */
+  memoryBytes(): number {
+    return this.native.memoryBytes();
+  }
+
   /** Waits for the calls made before, then frees the policies and the thread. */
   dispose(): Promise<void> {
     this.disposal ??= this.native.dispose();

@@ -95,6 +95,7 @@ export class ScriptedPolicy implements Policy {
       dtype: 'none',
       device: 'cpu',
       step: this.state.updates,
+      trainedParameters: 1,
     };
   }
 
