@@ -80,6 +80,8 @@ export interface LoadAgentOptions {
   readonly temperature?: number;
   /** Default true. False keeps no optimiser: the agent can answer, not learn. */
   readonly trainable?: boolean;
+  /** A reference policy beside it, for `loss.beta`: of this folder, or, true, of the agent's own. */
+  readonly reference?: boolean | string;
   readonly device?: string;
   readonly threads?: number;
   /** Shared with other agents; opened, and closed with the agent, when left out. */
@@ -106,14 +108,18 @@ export async function loadAgent(folder: string, options: LoadAgentOptions = {}):
       template: options.template ?? profile?.template,
       trainable: options.trainable,
     });
+    const source = options.reference === true ? folder : options.reference || undefined;
+    const reference = source === undefined ? undefined : await loadPolicy(source, {runtime, trainable: false});
     return {
       name: options.name ?? path.basename(path.resolve(folder)),
       policy,
+      ...(reference && {reference}),
       text,
       systemPrompt: options.system ?? profile?.system,
       temperature: options.temperature ?? profile?.temperature ?? 1,
       close: async () => {
         await policy.dispose();
+        await reference?.dispose();
         await close();
       },
     };
