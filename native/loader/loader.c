@@ -22,13 +22,17 @@ static napi_value fail(napi_env env, const char* code, const char* message) {
   return NULL;
 }
 
+static bool open_file(const char* path, const char* name, char* message, size_t size) {
+  if (dlopen(path, RTLD_NOW | RTLD_GLOBAL)) return true;
+  const char* reason = dlerror();
+  snprintf(message, size, "Cannot open %s: %s", name, reason ? reason : "unknown reason");
+  return false;
+}
+
 static bool open_library(const char* folder, const char* file, char* message, size_t size) {
   char path[PATH_BYTES + 64];
   snprintf(path, sizeof path, "%s/%s", folder, file);
-  if (dlopen(path, RTLD_NOW | RTLD_GLOBAL)) return true;
-  const char* reason = dlerror();
-  snprintf(message, size, "Cannot open %s: %s", file, reason ? reason : "unknown reason");
-  return false;
+  return open_file(path, file, message, size);
 }
 
 static bool check_version(char* message, size_t size) {
@@ -46,7 +50,7 @@ static bool check_version(char* message, size_t size) {
 }
 
 // Returns NULL, or the code of the error that `message` describes.
-static const char* open_torch(const char* folder, bool cuda, char* message, size_t size) {
+static const char* open_torch(const char* folder, bool cuda, const char* kernels, char* message, size_t size) {
   if (opened_folder[0]) {
     if (strcmp(opened_folder, folder) != 0) {
       snprintf(message, size, "This process has opened the LibTorch of %s already; it cannot open another.", opened_folder);
@@ -64,27 +68,32 @@ static const char* open_torch(const char* folder, bool cuda, char* message, size
       !check_version(message, size))
     return "ILR_NOT_SET_UP";
   if (cuda && !open_library(folder, "libtorch_cuda.so", message, size)) return "ILR_UNSUPPORTED";
+  if (cuda && kernels[0] && !open_file(kernels, "libilr_cuda.so", message, size)) return "ILR_NOT_SET_UP";
   strcpy(opened_folder, folder);
   opened_cuda = cuda;
   return NULL;
 }
 
-// open(folder: string, cuda: boolean): void. `folder` is absolute and holds libc10.so.
+// open(folder: string, cuda: boolean, kernels: string): void. `folder` is absolute and holds libc10.so; `kernels` is the
+// absolute path of libilr_cuda.so, opened with the GPU half, or empty.
 static napi_value open(napi_env env, napi_callback_info info) {
-  napi_value arguments[2];
-  size_t count = 2, length = 0;
-  char folder[PATH_BYTES];
+  napi_value arguments[3];
+  size_t count = 3, length = 0, kernels_length = 0;
+  char folder[PATH_BYTES], kernels[PATH_BYTES];
   bool cuda = false;
-  if (napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok || count != 2 ||
+  if (napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok || count != 3 ||
       napi_get_value_string_utf8(env, arguments[0], folder, sizeof folder, &length) != napi_ok ||
-      napi_get_value_bool(env, arguments[1], &cuda) != napi_ok)
-    return fail(env, "ILR_INVALID_ARGUMENT", "Expected open(folder: string, cuda: boolean).");
+      napi_get_value_bool(env, arguments[1], &cuda) != napi_ok ||
+      napi_get_value_string_utf8(env, arguments[2], kernels, sizeof kernels, &kernels_length) != napi_ok)
+    return fail(env, "ILR_INVALID_ARGUMENT", "Expected open(folder: string, cuda: boolean, kernels: string).");
   if (folder[0] != '/' || length + 1 == sizeof folder)
     return fail(env, "ILR_INVALID_ARGUMENT", "Expected the absolute path of LibTorch's lib folder.");
+  if ((kernels_length > 0 && kernels[0] != '/') || kernels_length + 1 == sizeof kernels)
+    return fail(env, "ILR_INVALID_ARGUMENT", "Expected the absolute path of libilr_cuda.so, or an empty text.");
 
   char message[2 * PATH_BYTES];
   pthread_mutex_lock(&mutex);
-  const char* code = open_torch(folder, cuda, message, sizeof message);
+  const char* code = open_torch(folder, cuda, kernels, message, sizeof message);
   pthread_mutex_unlock(&mutex);
   return code ? fail(env, code, message) : NULL;
 }

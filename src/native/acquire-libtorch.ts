@@ -8,7 +8,7 @@ import {findPip, type Pip, pipDownload, pipFailed} from './pip.js';
 import type {Report} from './progress.js';
 import {checkHash, unpackWheel, wheelsOf} from './wheels.js';
 
-const requirement = 'torch==2.13.0';
+export const torchRequirement = 'torch==2.13.0';
 
 /**
 Gets LibTorch for the CPU by pip into the cache. The wheel may be a CUDA build: of that only the CPU half is unpacked, and
@@ -65,12 +65,13 @@ async function unpackTorch(wheel: string, partial: string, report: Report): Prom
 
 async function downloadTorch(pip: Pip, folder: string, report: Report): Promise<string> {
   await mkdir(folder, {recursive: true});
-  let result = await pipDownload(pip, {folder, requirement, fixedTag: true, report});
+  let result = await pipDownload(pip, {folder, requirement: torchRequirement, fixedTag: true, report});
   // A local wheel folder may hold nothing but the wheel of the installed Python.
   const isMissing = /No matching distribution|Could not find a version/.test(result.stderr);
-  if (result.code !== 0 && isMissing) result = await pipDownload(pip, {folder, requirement, fixedTag: false, report});
+  if (result.code !== 0 && isMissing)
+    result = await pipDownload(pip, {folder, requirement: torchRequirement, fixedTag: false, report});
   const [wheel] = await wheelsOf(folder);
-  if (result.code !== 0 || wheel === undefined) throw pipFailed(result, requirement);
+  if (result.code !== 0 || wheel === undefined) throw pipFailed(result, torchRequirement);
   return wheel;
 }
 

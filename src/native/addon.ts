@@ -58,7 +58,12 @@ function requireState(root: string, env: Env): SetupState {
 }
 
 export function filesOf(state: SetupState) {
-  return {file: state.addon.file, loader: state.addon.loader, libtorch: state.libtorch.folder};
+  return {
+    file: state.addon.file,
+    loader: state.addon.loader,
+    libtorch: state.libtorch.folder,
+    kernels: state.addon.kernels?.file,
+  };
 }
 
 export function hasNvidiaDevice(): boolean {

@@ -17,6 +17,8 @@ export interface BuildOptions {
   readonly toolchain: Toolchain;
   /** Also the C++ tests and the tools. */
   readonly withTests: boolean;
+  /** Also the GPU's kernels, by this nvcc. */
+  readonly nvcc?: string;
   readonly env: Env;
   readonly report: Report;
 }
@@ -24,6 +26,7 @@ export interface BuildOptions {
 export interface BuiltAddon {
   readonly file: string;
   readonly loader: string;
+  readonly kernels?: string;
 }
 
 /** Compiles what has changed, by cmake-js. A build folder that CMake will not configure again is begun anew, once. */
@@ -39,21 +42,24 @@ export async function buildAddon(options: BuildOptions): Promise<BuiltAddon> {
   report({phase: 'compile', message: 'compiling'});
   await runCmakeJs(options, 'build', ['--parallel', String(availableParallelism())]);
   const [file, loader] = [path.join(folder, 'ilr.node'), path.join(folder, 'ilr_loader.node')];
-  for (const one of [file, loader]) {
+  const kernels = options.nvcc === undefined ? undefined : path.join(folder, 'libilr_cuda.so');
+  for (const one of [file, loader, ...(kernels ? [kernels] : [])]) {
     if (!existsSync(one))
       throw new IlrError('ILR_NOT_SET_UP', `The build ended without ${one}. Run \`npx ilr-native setup --force\`.`);
   }
-  return {file, loader};
+  return {file, loader, kernels};
 }
 
 /** False when it failed and may be tried again in an empty folder. */
 async function configure(options: BuildOptions, mayRetry: boolean): Promise<boolean> {
-  const {libtorch, toolchain, withTests} = options;
+  const {libtorch, toolchain, withTests, nvcc} = options;
   const settings = {
     ILR_LIBTORCH: libtorch.folder,
     ILR_NODE: process.execPath,
     ILR_TESTS: withTests ? 'ON' : 'OFF',
     ILR_TOOLS: withTests ? 'ON' : 'OFF',
+    ILR_CUDA: nvcc === undefined ? 'OFF' : 'ON',
+    ILR_NVCC: nvcc ?? '',
     CMAKE_MAKE_PROGRAM: toolchain.makeProgram,
   };
   const args = [

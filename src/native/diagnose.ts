@@ -4,6 +4,7 @@ import {availableParallelism, cpus} from 'node:os';
 import {promisify} from 'node:util';
 import {messageOf} from '../errors.js';
 import {filesOf, hasNvidiaDevice} from './addon.js';
+import {cudaMajor, findDriverProblem} from './driver.js';
 import {findCached, findExplicit, findPythonTorch} from './libtorch.js';
 import {buildFolder, cacheFolder, type Env, packageRoot, packageVersion} from './paths.js';
 import {assertPlatform, currentPlatform, type Platform} from './platform.js';
@@ -66,8 +67,7 @@ export async function diagnose(options: DiagnoseOptions = {}): Promise<Diagnosis
     checkMemory(memory),
   ];
   const devices = [cpuDevice(), ...(await cudaDevices(state?.libtorch.hasCuda ?? false))];
-  const gpu = devices.find(({kind, isUsable}) => kind === 'cuda' && !isUsable);
-  if (gpu) findings.push(unusableGpu(gpu));
+  findings.push(...(await checkGpu(devices, state, env)));
   return {
     canTrain: findings.every(({status}) => status !== 'missing'),
     findings,
@@ -223,14 +223,29 @@ async function cudaDevices(hasCuda: boolean): Promise<readonly Device[]> {
   });
 }
 
-function unusableGpu({name, description}: Device): Finding {
-  const message = `${name} (${description}) is here, but the LibTorch in use has no CUDA: training runs on the CPU`;
-  return {
-    name: 'GPU',
-    status: 'note',
-    message,
-    mend: `${setupCommand} --libtorch <folder of a Python torch with CUDA>`,
-  };
+/** Nothing where there is no GPU and none was prepared for. */
+async function checkGpu(
+  devices: readonly Device[],
+  state: SetupState | undefined,
+  env: Env,
+): Promise<readonly Finding[]> {
+  const gpu = devices.find(({kind}) => kind === 'cuda');
+  const kernels = state?.addon.kernels;
+  if (!hasNvidiaDevice() && !kernels) return [];
+  const note = (message: string, mend: string): readonly Finding[] => [{name: 'GPU', status: 'note', message, mend}];
+  const problem = await findDriverProblem(env, cudaMajor(state?.libtorch.variant ?? ''));
+  if (problem !== undefined) return note(`${problem}: training runs on the CPU`, "install or update NVIDIA's driver");
+  const name = gpu ? `${gpu.name} (${gpu.description})` : 'a GPU';
+  if (!state?.libtorch.hasCuda)
+    return note(
+      `${name} is here, but the LibTorch in use has no CUDA: training runs on the CPU`,
+      `${setupCommand} --device cuda`,
+    );
+  if (kernels) return [ok('GPU', `LibTorch with CUDA, kernels ${kernels.file}`)];
+  return note(
+    "the GPU's kernels are not built: LibTorch's own operations do their work, more slowly",
+    `${setupCommand} --device cuda`,
+  );
 }
 
 function gigabytes(bytes: number): string {

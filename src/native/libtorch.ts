@@ -112,13 +112,13 @@ export async function findPythonTorch(env: Env, skip: (reason: string) => void):
 }
 
 /** One that `setup` got earlier, the newest first. */
-export function findCached(env: Env): FoundLibtorch | undefined {
+export function findCached(env: Env, {withCuda = false} = {}): FoundLibtorch | undefined {
   const cache = path.join(cacheFolder(env), 'libtorch');
   if (!existsSync(cache)) return undefined;
   const names = readdirSync(cache).filter((name) => !name.startsWith('.'));
   for (const name of names.sort().reverse()) {
     const found = inspectLibtorch(path.join(cache, name));
-    if (!('problem' in found)) return {...found, source: 'cache'};
+    if (!('problem' in found) && (found.hasCuda || !withCuda)) return {...found, source: 'cache'};
   }
   return undefined;
 }

@@ -58,9 +58,16 @@ function cachedNvcc(env: Env): string {
 const requirementVersion = requirement.split('==')[1] ?? '';
 
 /** The nvcc that is here, else pip's, about 110 MB, in the cache. */
-export async function findOrGetNvcc(env: Env, report: Report): Promise<Nvcc> {
-  const found = await findNvcc(env);
+export async function findOrGetNvcc(env: Env, report: Report, major = neededMajor): Promise<Nvcc> {
+  const found = await findNvcc(env, major);
   if (found) return found;
+  if (major !== neededMajor) {
+    throw new IlrError(
+      'ILR_NOT_SET_UP',
+      `LibTorch was built for CUDA ${major}, and its GPU kernels need nvcc of CUDA ${major}, which is not here; set-up can get ` +
+        `CUDA ${neededMajor} only. Install it and set CUDA_HOME, or use a LibTorch of CUDA ${neededMajor}.`,
+    );
+  }
   const cache = path.join(cacheFolder(env), 'cuda');
   const onWait = (pid: number): void =>
     report({phase: 'download', message: `waiting for another set-up (process ${pid})`});

@@ -4,18 +4,18 @@ import {IlrError, type IlrErrorCode} from '../errors.js';
 import type {AddonFiles} from './prove-addon.js';
 
 interface Loader {
-  open(folder: string, cuda: boolean): void;
+  open(folder: string, cuda: boolean, kernels: string): void;
 }
 
 const require = createRequire(import.meta.url);
 
 /** Opens LibTorch, then the addon that is linked to it. Which LibTorch, and whether with its GPU half, is settled once for the process. */
-export function openAddon({file, loader, libtorch}: AddonFiles, cuda: boolean): unknown {
+export function openAddon({file, loader, libtorch, kernels = ''}: AddonFiles, cuda: boolean): unknown {
   // Idle OpenMP threads spin for milliseconds by default; where other programs want the cores too, each small operation
   // then waits for them. Read once, when LibTorch's OpenMP starts.
   process.env.GOMP_SPINCOUNT ??= '1000';
   try {
-    (require(loader) as Loader).open(path.join(libtorch, 'lib'), cuda);
+    (require(loader) as Loader).open(path.join(libtorch, 'lib'), cuda, kernels);
     return require(file);
   } catch (cause) {
     const {code, message} = cause as Error & {code?: string};
@@ -27,7 +27,7 @@ export function openAddon({file, loader, libtorch}: AddonFiles, cuda: boolean): 
 
 function nextStep(code: IlrErrorCode): string {
   if (code === 'ILR_UNSUPPORTED') {
-    return 'Set ilr-native up with a LibTorch that has CUDA (a Python torch for instance): `npx ilr-native setup --libtorch <folder>`; or use --device cpu.';
+    return 'Set ilr-native up with a LibTorch that has CUDA: `npx ilr-native setup --device cuda` gets one, --libtorch <folder> names one; or use --device cpu.';
   }
   return 'Run `npx ilr-native setup --force`.';
 }

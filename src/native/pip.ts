@@ -40,11 +40,13 @@ export interface DownloadOptions {
   readonly report: Report;
 }
 
-const fixedTagOptions = [
+/** pip matches a platform exactly: each one that a needed wheel names. */
+export const fixedTagOptions: readonly string[] = [
   ...['--python-version', '3.12', '--implementation', 'cp'],
-  ...['manylinux_2_28_x86_64', 'manylinux_2_25_x86_64', 'manylinux_2_17_x86_64', 'manylinux2014_x86_64'].flatMap(
-    (platform) => ['--platform', platform],
-  ),
+  ...['_2_28', '_2_27', '_2_25', '_2_24', '_2_18', '_2_17', '2014'].flatMap((version) => [
+    '--platform',
+    `manylinux${version}_x86_64`,
+  ]),
 ];
 
 /** Downloads wheels into a folder; a wheel that an interrupted run left there whole is not fetched again. */
@@ -70,7 +72,7 @@ export async function pipDownload(pip: Pip, options: DownloadOptions): Promise<P
   }
 }
 
-function watchDownload(folder: string, phase: SetupPhase, message: string, report: Report) {
+export function watchDownload(folder: string, phase: SetupPhase, message: string, report: Report) {
   let total: number | undefined;
   report({phase, message});
   const timer = setInterval(async () => {

@@ -7,6 +7,8 @@ export interface AddonFiles {
   readonly loader: string;
   /** LibTorch's folder. */
   readonly libtorch: string;
+  /** libilr_cuda.so, the GPU's kernels, where they are built. */
+  readonly kernels?: string;
 }
 
 export interface Proof {
@@ -17,12 +19,12 @@ export interface Proof {
 
 export type ProofMessage = {readonly proof: Proof} | {readonly error: string};
 
-/** Loads the addon in a child process and lets it compute: a crash there is a message here. */
-export function proveAddon(files: AddonFiles, timeoutMs = 120_000): Promise<Proof> {
+/** Loads the addon, with LibTorch's GPU half if asked, in a child process and lets it compute: a crash there is a message here. */
+export function proveAddon(files: AddonFiles, {cuda = false, timeoutMs = 120_000} = {}): Promise<Proof> {
   const script = fileURLToPath(new URL('./prove-child.js', import.meta.url));
-  const {file, loader, libtorch} = files;
+  const {file, loader, libtorch, kernels = ''} = files;
   return new Promise((resolve, reject) => {
-    const child = fork(script, [file, loader, libtorch], {
+    const child = fork(script, [file, loader, libtorch, kernels, cuda ? 'cuda' : 'cpu'], {
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
       execArgv: [],
       timeout: timeoutMs,

@@ -1,9 +1,13 @@
 import path from 'node:path';
+import {IlrError} from '../errors.js';
+import {acquireCudaLibtorch} from './acquire-cuda-libtorch.js';
 import {acquireLibtorch} from './acquire-libtorch.js';
 import {type BuiltAddon, buildAddon} from './build-addon.js';
+import {cudaMajor, findDriverProblem, requireDriver} from './driver.js';
 import {hashFile, hashSources} from './hash.js';
-import {type FoundLibtorch, findExplicit, findLibtorch} from './libtorch.js';
+import {type FoundLibtorch, findCached, findExplicit, findLibtorch, type Libtorch} from './libtorch.js';
 import {withLock} from './lock.js';
+import {findOrGetNvcc} from './nvcc.js';
 import {buildFolder, type Env, packageRoot, packageVersion} from './paths.js';
 import {assertPlatform} from './platform.js';
 import type {Report} from './progress.js';
@@ -11,7 +15,12 @@ import {type Proof, proveAddon} from './prove-addon.js';
 import {findMismatch, haveSourcesChanged, readState, type SetupState, writeState} from './state.js';
 import {findToolchain} from './toolchain.js';
 
+/** auto: cuda where NVIDIA's driver answers, else cpu. */
+export type SetupDevice = 'auto' | 'cpu' | 'cuda';
+
 export interface SetupOptions {
+  /** cuda asks for a LibTorch with CUDA and builds the GPU's kernels; what stands in the way is an error. */
+  readonly device?: SetupDevice;
   /** A LibTorch folder or a Python torch folder; wins over ILR_LIBTORCH. */
   readonly libtorch?: string;
   /** Passes an installed Python torch over: ilr-native's own LibTorch is used, or got. */
@@ -38,16 +47,21 @@ Finds or gets LibTorch, compiles the addon, proves it in a child process and rec
 export async function setUp(options: SetupOptions = {}): Promise<SetupResult> {
   const {root = packageRoot(), env = process.env, report = () => {}} = options;
   assertPlatform();
+  const device = options.device ?? 'auto';
+  if (device === 'cuda') await requireDriver(env, cudaMajor(findExplicit(env, options.libtorch)?.variant ?? ''));
+  const wantsGpu =
+    device === 'cuda' || (device === 'auto' && (await findDriverProblem(env, cudaMajor(''))) === undefined);
   const folder = buildFolder(root, env);
-  const done = finishedState(options, root, env, folder, report);
+  const done = finishedState(options, root, env, folder, wantsGpu, report);
   if (done) return {changed: false, state: done};
   const onWait = (pid: number): void =>
     report({phase: 'compile', message: `waiting for another set-up (process ${pid})`});
   return withLock(path.join(folder, '.lock'), onWait, async () => {
-    const libtorch = await findOrGet(options, env, folder, report);
+    const libtorch = await findOrGet(options, env, folder, wantsGpu, report);
     const toolchain = await findToolchain(env, report);
     const {cxx, version} = toolchain.compiler;
     report({phase: 'tools', message: `${cxx} ${version}, ${path.basename(toolchain.cmake)}, ${toolchain.generator}`});
+    const nvcc = wantsGpu && libtorch.hasCuda ? await getNvcc(device, libtorch, env, report) : undefined;
     const sourcesSha256 = hashSources(root);
     const built = await buildAddon({
       root,
@@ -55,11 +69,12 @@ export async function setUp(options: SetupOptions = {}): Promise<SetupResult> {
       libtorch,
       toolchain,
       withTests: options.withTests ?? false,
+      nvcc,
       env,
       report,
     });
     report({phase: 'prove', message: 'loading the addon in a child process'});
-    const proof = await proveAddon({...built, libtorch: libtorch.folder});
+    const proof = await proveAddon({...built, libtorch: libtorch.folder}, {cuda: nvcc !== undefined});
     report({phase: 'prove', message: describeProof(proof)});
     const state = newState(root, libtorch, `${cxx} ${version}`, built, sourcesSha256);
     writeState(folder, state);
@@ -68,10 +83,11 @@ export async function setUp(options: SetupOptions = {}): Promise<SetupResult> {
 }
 
 function finishedState(
-  {force, withTests, libtorch, own}: SetupOptions,
+  {force, withTests, libtorch, own, device}: SetupOptions,
   root: string,
   env: Env,
   folder: string,
+  wantsGpu: boolean,
   report: Report,
 ): SetupState | undefined {
   const explicit = findExplicit(env, libtorch);
@@ -80,17 +96,52 @@ function finishedState(
   if (!state || findMismatch(state, root) !== undefined || haveSourcesChanged(state, root)) return undefined;
   if (explicit && explicit.folder !== state.libtorch.folder) return undefined;
   if (own && !['cache', 'acquired'].includes(state.libtorch.source)) return undefined;
+  if (device === 'cuda' && !state.libtorch.hasCuda) return undefined;
+  if (wantsGpu && state.libtorch.hasCuda && !state.addon.kernels) return undefined;
   return state;
 }
 
-async function findOrGet(options: SetupOptions, env: Env, folder: string, report: Report): Promise<FoundLibtorch> {
-  const {libtorch, own} = options;
+async function findOrGet(
+  options: SetupOptions,
+  env: Env,
+  folder: string,
+  wantsGpu: boolean,
+  report: Report,
+): Promise<FoundLibtorch> {
+  const {libtorch, own, device} = options;
   report({phase: 'find', message: 'looking for LibTorch'});
   const recorded = readStateOrForget(folder, report)?.libtorch;
   const skip = (reason: string): void => report({phase: 'find', message: reason});
-  const found = (await findLibtorch({env, libtorch, recorded, own, skip})) ?? (await acquireLibtorch(env, report));
+  const get = () => (wantsGpu ? acquireCudaLibtorch(env, report) : acquireLibtorch(env, report));
+  let found = (await findLibtorch({env, libtorch, recorded, own, skip})) ?? (await get());
+  if (device === 'cuda' && !found.hasCuda) {
+    const problem = `LibTorch ${found.version} in ${found.folder} has no GPU half (lib/libtorch_cuda.so)`;
+    if (found.source === 'explicit') throw noCuda(problem);
+    skip(problem);
+    found = findCached(env, {withCuda: true}) ?? (await acquireCudaLibtorch(env, report));
+  }
   report({phase: 'find', message: `LibTorch ${found.version} (${sourceWords[found.source]}) in ${found.folder}`});
   return found;
+}
+
+function noCuda(problem: string): IlrError {
+  return new IlrError(
+    'ILR_INVALID_ARGUMENT',
+    `--device cuda needs a LibTorch with CUDA, but ${problem}. Name another one, or leave --libtorch and ILR_LIBTORCH out and let set-up get one.`,
+  );
+}
+
+/** Without nvcc a GPU still computes, by LibTorch's own operations: only where a GPU was asked for by name is that an error. */
+async function getNvcc(device: SetupDevice, libtorch: Libtorch, env: Env, report: Report): Promise<string | undefined> {
+  try {
+    const nvcc = await findOrGetNvcc(env, report, cudaMajor(libtorch.variant));
+    report({phase: 'tools', message: `nvcc ${nvcc.version} (${nvcc.file})`});
+    return nvcc.file;
+  } catch (error) {
+    if (device === 'cuda') throw error;
+    report({phase: 'tools', message: `the GPU's kernels are left out: ${(error as Error).message}`});
+    return undefined;
+  }
 }
 
 export const sourceWords: Readonly<Record<FoundLibtorch['source'], string>> = {
@@ -132,6 +183,7 @@ function newState(
       loader: built.loader,
       loaderSha256: hashFile(built.loader),
       sourcesSha256,
+      ...(built.kernels ? {kernels: {file: built.kernels, sha256: hashFile(built.kernels)}} : {}),
     },
     node: process.version,
     finishedAt: new Date().toISOString(),

@@ -25,6 +25,8 @@ const stateSchema = z.strictObject({
     loader: z.string(),
     loaderSha256: sha256,
     sourcesSha256: sha256,
+    /** libilr_cuda.so; left out where it is not built. */
+    kernels: z.strictObject({file: z.string(), sha256}).optional(),
   }),
   node: z.string(),
   finishedAt: z.string(),
@@ -75,6 +77,7 @@ export function findMismatch(state: SetupState, root: string): string | undefine
   for (const [file, expected] of [
     [state.addon.file, state.addon.sha256],
     [state.addon.loader, state.addon.loaderSha256],
+    ...(state.addon.kernels ? [[state.addon.kernels.file, state.addon.kernels.sha256] as const] : []),
   ] as const) {
     if (!existsSync(file)) return `${file} is missing`;
     if (hashFile(file) !== expected) return `${file} is not the file that was built and proved`;

@@ -14,6 +14,7 @@ export async function builtPackage(folder: string): Promise<{root: string; build
     'native/core/a.cpp': 'int a;',
     'native/addon/b.cpp': 'int b;',
     'native/loader/c.c': 'int c;',
+    'native/cuda/d.cu': 'int d;',
     'native/build/ilr.node': 'addon',
     'native/build/ilr_loader.node': 'loader',
   });
