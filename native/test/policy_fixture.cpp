@@ -105,6 +105,7 @@ GoldenUpdate read_golden_update(const std::string& model, const std::string& los
 TrainingBatch reordered(const TrainingBatch& batch, const std::vector<int64_t>& order, bool split) {
   TrainingBatch result;
   result.stage_weights = batch.stage_weights;
+  result.stage_tokens = batch.stage_tokens;
   if (!split) result.prompts = batch.prompts;
   const auto append = [](Ragged& to, const Ragged& from, int64_t i) {
     to.ids.insert(to.ids.end(), from.begin(i), from.begin(i) + from.length(i));
@@ -117,7 +118,10 @@ TrainingBatch reordered(const TrainingBatch& batch, const std::vector<int64_t>& 
     for (int32_t t = batch.completions.offsets[i]; t < batch.completions.offsets[i + 1]; ++t) {
       result.mask.push_back(batch.mask[t]);
       result.sampler_logprobs.push_back(batch.sampler_logprobs[t]);
+      if (!batch.old_logprobs.empty()) result.old_logprobs.push_back(batch.old_logprobs[t]);
+      if (!batch.ref_logprobs.empty()) result.ref_logprobs.push_back(batch.ref_logprobs[t]);
     }
+    if (!batch.baseline.empty()) result.baseline.push_back(batch.baseline[i]);
     result.rewards.push_back(batch.rewards[i]);
     result.group_index.push_back(batch.group_index[i]);
     result.extra_advantage.push_back(batch.extra_advantage[i]);

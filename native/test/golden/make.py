@@ -333,4 +333,5 @@ def main():
     print("\n".join(rows))
 
 
-main()
+if __name__ == "__main__":
+    main()
