@@ -36,6 +36,21 @@ test('threads: 0 and the same count written out are the same run', (t) => {
   t.deepEqual(differences(identity({threads: 0}), identity({threads: 2})), []);
 });
 
+test('a setting that is newer than the checkpoint had its default then', (t) => {
+  const now = identity();
+  const {iterations: _, advantage: __, loss: ___, ...rest} = now.config;
+  const older = {...now, config: {...rest, loss: {epsilonLow: 0.2, epsilonHigh: 0.28}} as RunIdentity['config']};
+  t.deepEqual(differences(older, now), []);
+  t.deepEqual(differences(older, identity({iterations: 2})), ['iterations: 1 in the checkpoint, 2 now']);
+});
+
+test('the weights of a frozen reference must be what they were', (t) => {
+  t.regex(
+    differences(identity({}, {reference: 'a'}), identity({}, {reference: 'b'}))[0] ?? '',
+    /^reference: .*changed/,
+  );
+});
+
 test('other questions under the same file name are noticed', (t) => {
   const question = {id: '1', text: '1+1', answer: '2'};
   t.not(hashQuestions([[question]]), hashQuestions([[{...question, answer: '3'}]]));
