@@ -1,24 +1,19 @@
-import {lossOf, optimizerOf, type RunConfig} from './config.js';
-import {IlrError} from './errors.js';
+import type {RunConfig} from './config.js';
 import {evaluateSolo, gradeAll, measureAbilities, measureDifficulty, requirePromptsFit} from './evaluate.js';
 import {analyse, fuse, type Idea3Options, share} from './interact/idea3.js';
 import {everyAgent, isAbort, streamNames} from './interact/rollout.js';
 import {chooseStrategies} from './interact/strategy.js';
-import {type BaselineStep, stepBaselines} from './learn/baseline.js';
-import {buildBatches, type TrainableGroup} from './learn/batch.js';
+import {prepareBatches, updateAgent} from './learn/agent-update.js';
+import {stepBaselines} from './learn/baseline.js';
 import {calibrateStage} from './learn/calibration.js';
 import {evaluationFigures, finite, perAgent} from './learn/metrics.js';
-import {advance, difficultyOf, groupsOf, metricsOf, refillsOf} from './learn/outcome.js';
+import {advance, difficultyOf, groupsOf, metricsOf, refillsOf, requireGraded} from './learn/outcome.js';
 import {penaliseOverlong} from './learn/overlong.js';
 import {hasSpread, joinRounds, noTalk, questionsWithoutSpread, type Sampled, type Talk} from './learn/rounds.js';
-import {learn, lossOptions, scoreBatches} from './learn/update.js';
-import type {TrainingBatch, UpdateResult} from './policy.js';
-import {Random} from './random.js';
 import {loadRewardFunction} from './reward/reward.js';
 import {drawQuestions, isAdaptive, phaseOf, prepareRun, questionCounts, type Run, throwIfAborted} from './run.js';
 import {mean, sum} from './statistics.js';
 import type {
-  Agent,
   Question,
   SoloEvaluation,
   StepMetrics,
@@ -81,9 +76,11 @@ async function learnStep(run: Run, last: TrainerState): Promise<TrainerState> {
   const {baseline, decay = 0} = config.advantage;
   const baselines =
     baseline === 'ema' ? groups.map((own, i) => stepBaselines(own, last.baselines?.[i], decay)) : undefined;
-  const batches = await everyAgent(agents, (agent, i) => prepare(run, step, agent, i, groups[i] ?? [], baselines?.[i]));
+  const batches = await everyAgent(agents, (agent, i) =>
+    prepareBatches(run, step, agent, i, groups[i] ?? [], baselines?.[i]),
+  );
   throwIfAborted(run.signal);
-  const updates = await everyAgent(agents, (agent, i) => update(run, step, agent, batches[i] ?? []));
+  const updates = await everyAgent(agents, (agent, i) => updateAgent(run, step, agent, batches[i] ?? []));
 
   const outcome = {...sampled, updates, baselines, refills: isDynamic ? refillsOf(rounds, left) : undefined};
   await run.options.recorder?.dialogues(
@@ -174,76 +171,6 @@ async function grade<T extends UngradedGroup | undefined>(run: Run, groups: read
   return graded.map(
     (group) => group && penaliseOverlong(group, {cache, weight, maxTokens: group.stage === 'solo' ? share : fuse}),
   ) as typeof graded;
-}
-
-/** A reward function that fails on everything would train nothing, to the last step. */
-function requireGraded(sampled: Sampled, last: TrainerState): void {
-  const rollouts = last.agents.flatMap((_, i) => groupsOf(sampled, i)).flatMap((group) => group.rollouts);
-  const {failure} = rollouts[0] ?? {};
-  if (failure === undefined || sum(last.trainedTokens) > 0) return;
-  if (rollouts.some((rollout) => rollout.failure === undefined)) return;
-  throw new IlrError(
-    'ILR_REWARD',
-    `Expected the reward function to grade at least one of the ${rollouts.length} completions of step ${last.step + 1}, got none; ` +
-      `the first: ${failure}. Mend reward.function, or the answers that it compares with.`,
-  );
-}
-
-/** An agent's groups, dealt to minibatches, with what their log-probs are compared with. */
-async function prepare(
-  run: Run,
-  step: number,
-  agent: Agent,
-  index: number,
-  groups: readonly TrainableGroup[],
-  baselines: BaselineStep | undefined,
-): Promise<readonly TrainingBatch[]> {
-  const {config, signal} = run;
-  const {seed, minibatches, reference} = config;
-  const loss = lossOf(config, agent.name);
-  const random = new Random({seed, purpose: 'minibatch', agent: index, step});
-  const batches = buildBatches(groups, {...loss, minibatches, random, baselines: baselines?.used});
-  if (batches.length === 0) {
-    const what = config.dynamicSampling.rounds > 0 ? 'unequal rewards' : 'two graded rollouts';
-    run.onWarning(`Step ${step}: ${agent.name} has no group with ${what}, so it is not updated.`);
-  }
-  const ownReference = reference.kind === 'base' ? 'base' : agent.reference;
-  return scoreBatches(batches, {
-    policy: agent.policy,
-    temperature: agent.temperature,
-    shouldScoreOld: loss.oldLogprobs === 'scorer',
-    reference: loss.beta > 0 ? ownReference : undefined,
-    signal,
-  });
-}
-
-/** The GRPO update of one agent. Advantages, loss and optimiser step are the policy's. */
-async function update(
-  run: Run,
-  step: number,
-  agent: Agent,
-  batches: readonly TrainingBatch[],
-): Promise<UpdateResult[]> {
-  const {config, options} = run;
-  const loss = lossOf(config, agent.name);
-  const {share, fuse} = config.dialogue.maxNewTokens;
-  const results = await learn(agent.policy, batches, {
-    iterations: config.iterations,
-    update: {
-      ...optimizerOf(config, agent.name),
-      ...lossOptions(loss, config.advantage),
-      temperature: agent.temperature,
-      ...(loss.type === 'dr_grpo' && {maxCompletionTokens: config.method === 'ilr' ? Math.max(share, fuse) : share}),
-      // Half of the agents updated could not be saved.
-      signal: options.recorder === undefined ? run.signal : undefined,
-    },
-    onProgress: phaseOf(run, step, 'update')(agent),
-  });
-  const {kind, every = 1, mix = 1} = config.reference;
-  if (kind === 'synchronised' && loss.beta > 0 && step % every === 0) {
-    await agent.reference?.copyFrom(agent.policy, mix);
-  }
-  return results;
 }
 
 /** Before training: difficulty and ability, where the strategy asks for them. */

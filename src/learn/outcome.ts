@@ -1,4 +1,5 @@
 import type {RunConfig} from '../config.js';
+import {IlrError} from '../errors.js';
 import type {UpdateResult} from '../policy.js';
 import {mean, spearman, sum} from '../statistics.js';
 import type {Group, Question, StepMetrics, TrainerState} from '../types.js';
@@ -125,4 +126,21 @@ function generatedTokens(sampled: Sampled, agent: number): number {
 
 function tokensOf(groups: readonly Group[]): number {
   return sum(groups.flatMap((group) => group.rollouts.map((rollout) => rollout.completion.ids.length)));
+}
+
+/**
+A reward function that fails on everything would train nothing, to the last step.
+
+@throws IlrError `ILR_REWARD` when it graded nothing of the step, and nobody was trained before.
+*/
+export function requireGraded(sampled: Sampled, last: TrainerState): void {
+  const rollouts = last.agents.flatMap((_, i) => groupsOf(sampled, i)).flatMap((group) => group.rollouts);
+  const {failure} = rollouts[0] ?? {};
+  if (failure === undefined || sum(last.trainedTokens) > 0) return;
+  if (rollouts.some((rollout) => rollout.failure === undefined)) return;
+  throw new IlrError(
+    'ILR_REWARD',
+    `Expected the reward function to grade at least one of the ${rollouts.length} completions of step ${last.step + 1}, got none; ` +
+      `the first: ${failure}. Mend reward.function, or the answers that it compares with.`,
+  );
 }
