@@ -10,10 +10,38 @@ export interface RaggedIds {
   readonly offsets: Int32Array;
 }
 
-/** stop: a stop id; length: `maxNewTokens`; context: the model's positions are used up. */
+/** What each token writes: token i's UTF-8 bytes are `bytes.subarray(offsets[i], offsets[i + 1])`; special tokens write nothing. */
+export interface TokenBytes {
+  readonly bytes: Uint8Array;
+  /** [n+1] from 0, rising; n is at most the model's vocabulary. */
+  readonly offsets: Int32Array;
+}
+
+/** stop: a stop id or a stop string; length: `maxNewTokens`; context: the model's positions are used up. */
 export type FinishReason = 'stop' | 'length' | 'context';
 
-export interface GenerateRequest {
+/**
+How a token's distribution is changed before it is drawn. In transformers' order and with its meaning: logit bias, repetition penalty, bad
+words, temperature, top-k, top-p, min-p. What is left out changes nothing. At temperature 0 top-k, top-p and min-p change nothing either.
+*/
+export interface SamplingOptions {
+  /** Of the k most likely tokens, and those as likely as the k-th; 0: of all. */
+  readonly topK?: number;
+  /** Above 0, up to 1. Of the fewest most likely tokens that hold this mass (arXiv 1904.09751). */
+  readonly topP?: number;
+  /** 0 to 1. Of tokens at least this times as likely as the most likely one (arXiv 2407.01082). */
+  readonly minP?: number;
+  /** 0.01 to 100. Divides a positive logit of each token of prompt and completion, multiplies a negative one (arXiv 1909.05858). */
+  readonly repetitionPenalty?: number;
+  /** Added to the logits: values[i], -10000 to 10000, to that of token ids[i]. */
+  readonly logitBias?: {readonly ids: Int32Array; readonly values: Float64Array};
+  /** Token sequences that never appear; the end of a prompt may begin one. Other tokens may still write the same text. */
+  readonly badWords?: RaggedIds;
+  /** Up to 64 of at most 1024 bytes; needs `setTokenBytes`. The one that ends first in the text ends the completion. */
+  readonly stopStrings?: readonly string[];
+}
+
+export interface GenerateRequest extends SamplingOptions {
   /** P prompts, none empty. Equal prompts are computed once. */
   readonly prompts: RaggedIds;
   readonly samplesPerPrompt: number;
@@ -25,6 +53,11 @@ export interface GenerateRequest {
   readonly stopIds: readonly number[];
   /** Completions decoded side by side; chosen by the core when left out. */
   readonly maxSlots?: number;
+  /**
+  Promises that a completion's ids and log-probs depend on its prompt and its stream alone, to the last bit, or rejects with `ILR_UNSUPPORTED`:
+  float32 and float64 on the CPU keep it always.
+  */
+  readonly batchInvariant?: boolean;
   readonly signal?: AbortSignal;
   /** Each token as it comes. */
   readonly onToken?: (index: number, id: number) => void;
@@ -33,11 +66,15 @@ export interface GenerateRequest {
 export interface Completion {
   /** prompt · samplesPerPrompt + sample. */
   readonly index: number;
-  /** The stop id included. */
+  /** Exactly what was sampled: the stop id, and all of the tokens of a stop string, included. */
   readonly ids: Int32Array;
-  /** [ids] nats, of the temperature-scaled, untruncated distribution (temperature 1 where greedy). */
+  /** [ids] nats, of softmax(logits / temperature) as the model gives them, whatever the other options (temperature 1 where greedy). */
   readonly logprobs: Float32Array;
   readonly finishReason: FinishReason;
+  /** Index of the stop string that ended it. */
+  readonly stopString?: number;
+  /** Where one did: bytes of its text, as the token bytes write it, before the stop string. */
+  readonly textBytes?: number;
 }
 
 export interface GenerateCounters {
@@ -274,6 +311,8 @@ export interface SaveOptions {
 /** A model with its optimiser: samples, scores, learns. Calls keep their order. Every rejection is an `IlrError`. */
 export interface Policy {
   info(): PolicyInfo;
+  /** Hands over what each token writes, for stop strings; kept for all later calls of `generate`. */
+  setTokenBytes(table: TokenBytes): Promise<void>;
   generate(request: GenerateRequest): Generation;
   logprobs(request: ScoreRequest): Promise<ScoreResult>;
   update(batch: TrainingBatch, options: UpdateOptions): Promise<UpdateResult>;

@@ -27,6 +27,29 @@ Ragged plain_ragged(const Fields& fields) {
   return sequences;
 }
 
+constexpr uint32_t most_stop_strings = 1024;  // the core asks for fewer, and says so
+constexpr size_t longest_stop_string = 1 << 16;
+
+std::vector<std::string> stop_strings(const Fields& fields) {
+  if (!fields.has("stopStrings")) return {};
+  const Napi::Value value = fields.get("stopStrings");
+  const std::string where = fields.path("stopStrings");
+  if (!value.IsArray()) refuse(where, "an array of strings", describe_value(value));
+  const auto array = value.As<Napi::Array>();
+  if (array.Length() > most_stop_strings) refuse(where, "at most 64 strings", std::to_string(array.Length()));
+  std::vector<std::string> strings;
+  for (uint32_t i = 0; i < array.Length(); ++i) {
+    const Napi::Value item = array[i];
+    const std::string name = where + "[" + std::to_string(i) + "]";
+    if (!item.IsString()) refuse(name, "a string", describe_value(item));
+    size_t length = 0;
+    napi_get_value_string_utf8(item.Env(), item, nullptr, 0, &length);
+    if (length > longest_stop_string) refuse(name, "at most 1024 bytes of UTF-8", std::to_string(length));
+    strings.push_back(item.As<Napi::String>().Utf8Value());
+  }
+  return strings;
+}
+
 std::vector<int32_t> stop_ids(const Fields& fields) {
   const Napi::Value value = fields.get("stopIds");
   const std::string where = fields.path("stopIds");
@@ -212,10 +235,30 @@ GenerateRequest generate_request(const Napi::Value& value) {
   request.streams = fields.array<uint64_t>("streams");
   request.max_new_tokens = fields.integer("maxNewTokens", whole_max);
   request.temperature = fields.number("temperature");
+  request.top_k = fields.integer_or("topK", request.top_k, whole_max);
+  request.top_p = fields.number_or("topP", request.top_p);
+  request.min_p = fields.number_or("minP", request.min_p);
+  request.repetition_penalty = fields.number_or("repetitionPenalty", request.repetition_penalty);
+  if (fields.has("logitBias")) {
+    const Fields bias = fields.object("logitBias");
+    request.logit_bias_ids = bias.array<int32_t>("ids");
+    request.logit_bias = bias.array<double>("values");
+    bias.refuse_unknown();
+  }
+  if (fields.has("badWords")) request.bad_words = plain_ragged(fields.object("badWords"));
   request.stop_ids = stop_ids(fields);
+  request.stop_strings = stop_strings(fields);
+  request.batch_invariant = fields.flag_or("batchInvariant", request.batch_invariant);
   request.max_slots = fields.integer_or("maxSlots", 0, whole_max);
   fields.refuse_unknown({"signal", "onToken"});
   return request;
+}
+
+TokenBytes token_bytes(const Napi::Value& value) {
+  const Fields fields(value, "tokenBytes");
+  TokenBytes table{fields.array<uint8_t>("bytes"), fields.array<int32_t>("offsets")};
+  fields.refuse_unknown();
+  return table;
 }
 
 ScoreRequest score_request(const Napi::Value& value) {
@@ -294,6 +337,10 @@ Napi::Value to_js(Napi::Env env, const Completion& completion) {
   out.Set("ids", to_js(env, completion.ids));
   out.Set("logprobs", copy_out<float, Napi::Float32Array>(env, completion.logprobs));
   out.Set("finishReason", reasons[static_cast<size_t>(completion.finish_reason)]);
+  if (completion.stop_string >= 0) {
+    out.Set("stopString", number(env, completion.stop_string));
+    out.Set("textBytes", number(env, completion.text_bytes));
+  }
   return out;
 }
 

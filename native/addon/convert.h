@@ -34,6 +34,7 @@ std::string text(const Napi::Value& value, const std::string& where, size_t long
 uint64_t seed(const Napi::Value& value);
 
 GenerateRequest generate_request(const Napi::Value& value);
+TokenBytes token_bytes(const Napi::Value& value);
 ScoreRequest score_request(const Napi::Value& value);
 TrainingBatch training_batch(const Napi::Value& value);
 UpdateOptions update_options(const Napi::Value& value);

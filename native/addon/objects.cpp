@@ -120,6 +120,15 @@ Napi::Value update(const Napi::CallbackInfo& info, const std::shared_ptr<PolicyH
   return environment->start(info.Env(), policy->runtime(), call, work);
 }
 
+Napi::Value set_token_bytes(const Napi::CallbackInfo& info, const std::shared_ptr<PolicyHandle>& policy) {
+  auto table = std::make_shared<TokenBytes>(token_bytes(info[0]));
+  auto work = [core = policy->core, table] {
+    core->policy->set_token_bytes(std::move(*table));
+    return Environment::Settle([](Napi::Env env) { return env.Undefined(); });
+  };
+  return policy->environment().start(info.Env(), policy->runtime(), std::make_shared<Call>(info.Env()), work);
+}
+
 Napi::Value save(const Napi::CallbackInfo& info, const std::shared_ptr<PolicyHandle>& policy) {
   const std::filesystem::path folder = text(info[0], "folder", longest_path);
   const SaveOptions options = save_options(info[1]);
@@ -141,6 +150,9 @@ Napi::Object policy_object(Napi::Env env, const std::shared_ptr<PolicyHandle>& p
   add_method(object, "logprobs", [policy](const Napi::CallbackInfo& info) { return logprobs(info, policy); });
   add_method(object, "update", [policy](const Napi::CallbackInfo& info) { return update(info, policy); });
   add_method(object, "share", [policy](const Napi::CallbackInfo& info) { return share_policy(info, policy); });
+  add_method(object, "setTokenBytes", [policy](const Napi::CallbackInfo& info) {
+    return set_token_bytes(info, policy);
+  });
   add_method(object, "save", [policy](const Napi::CallbackInfo& info) { return save(info, policy); });
   add_method(object, "dispose", [policy](const Napi::CallbackInfo& info) {
     return disposed(info.Env(), [&](Environment::Event done) {

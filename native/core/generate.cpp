@@ -13,6 +13,7 @@
 #include "matmul.h"
 #include "random.h"
 #include "sampler.h"
+#include "stop_strings.h"
 
 namespace ilr {
 namespace {
@@ -30,6 +31,7 @@ struct Slot {
   int64_t completion = -1;  // -1: free
   int64_t region = 0;
   Completion result;
+  StopStrings::Text text;
 };
 
 // Equal prompts are one: [P] index of the first equal prompt.
@@ -46,9 +48,10 @@ std::vector<int64_t> find_unique(const Ragged& prompts) {
 
 class Generator {
  public:
-  Generator(const Model& model, const GenerateRequest& request, int64_t cache_byte_limit,
+  Generator(const Model& model, const GenerateRequest& request, const TokenBytes* token_bytes, int64_t cache_byte_limit,
             const OnCompletion& on_completion, const OnToken& on_token, const Control& control)
       : model_(model), request_(request), on_completion_(on_completion), on_token_(on_token), control_(control),
+        processor_(request, model.config().vocab_size), stop_strings_(request.stop_strings, token_bytes),
         unique_(find_unique(request.prompts)) {
     const int64_t context = model.config().max_positions;
     int64_t longest = 0, shortest = context;
@@ -109,7 +112,7 @@ class Generator {
       if (slots_[s].completion >= 0) continue;
       const int64_t completion = order_[next_++];
       const int64_t region = take_region(prompt_of(completion), to_compute);
-      slots_[s] = {completion, region, {completion, {}, {}, FinishReason::length}};
+      slots_[s] = {completion, region, {completion, {}, {}, FinishReason::length}, {}};
       admitted.push_back(static_cast<int64_t>(s));
     }
     if (admitted.empty()) return false;
@@ -195,9 +198,12 @@ class Generator {
     std::vector<Draw> draws;
     for (size_t i = 0; i < slots.size(); ++i) {
       const Slot& slot = slots_[slots[i]];
-      draws.push_back({rows[i], uniform_at(request_.streams[slot.completion], slot.result.ids.size())});
+      const int64_t prompt = prompt_of(slot.completion);
+      const std::span prompt_ids(request_.prompts.begin(prompt), static_cast<size_t>(request_.prompts.length(prompt)));
+      draws.push_back({rows[i], uniform_at(request_.streams[slot.completion], slot.result.ids.size()),
+                       {prompt_ids, slot.result.ids}});
     }
-    const std::vector<Drawn> drawn = draw_tokens(logits, draws, request_.temperature);
+    const std::vector<Drawn> drawn = draw_tokens(logits, draws, request_.temperature, &processor_);
     int64_t ended = 0;
     for (size_t i = 0; i < slots.size(); ++i) {
       Slot& slot = slots_[slots[i]];
@@ -216,7 +222,12 @@ class Generator {
   bool has_ended(Slot& slot) const {
     const int64_t length = static_cast<int64_t>(slot.result.ids.size());
     const auto& stops = request_.stop_ids;
-    if (std::find(stops.begin(), stops.end(), slot.result.ids.back()) != stops.end()) {
+    const StopStrings::Match match = stop_strings_.append(slot.text, slot.result.ids.back());
+    if (match.index >= 0) {
+      slot.result.finish_reason = FinishReason::stop;
+      slot.result.stop_string = match.index;
+      slot.result.text_bytes = match.text_bytes;
+    } else if (std::find(stops.begin(), stops.end(), slot.result.ids.back()) != stops.end()) {
       slot.result.finish_reason = FinishReason::stop;
     } else if (length >= request_.max_new_tokens) {
       slot.result.finish_reason = FinishReason::length;
@@ -239,6 +250,8 @@ class Generator {
   const OnCompletion& on_completion_;
   const OnToken& on_token_;
   const Control& control_;
+  LogitsProcessor processor_;
+  StopStrings stop_strings_;
   std::vector<int64_t> unique_;
   std::vector<int64_t> order_;
   size_t next_ = 0;
@@ -259,11 +272,12 @@ void throw_if_aborted(const Control& control) {
   }
 }
 
-GenerateCounters generate(const Model& model, const GenerateRequest& request, int64_t cache_byte_limit,
-                          const OnCompletion& on_completion, const OnToken& on_token, const Control& control) {
+GenerateCounters generate(const Model& model, const GenerateRequest& request, const TokenBytes* token_bytes,
+                          int64_t cache_byte_limit, const OnCompletion& on_completion, const OnToken& on_token,
+                          const Control& control) {
   const at::NoGradGuard no_grad;
   if (request.prompts.size() == 0) return {};
-  return Generator(model, request, cache_byte_limit, on_completion, on_token, control).run();
+  return Generator(model, request, token_bytes, cache_byte_limit, on_completion, on_token, control).run();
 }
 
 }  // namespace ilr

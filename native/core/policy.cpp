@@ -14,6 +14,7 @@
 #include "memory.h"
 #include "policy_state.h"
 #include "score.h"
+#include "stop_strings.h"
 #include "trainer.h"
 #include "validate.h"
 
@@ -34,6 +35,13 @@ at::ScalarType parse_dtype(const PolicyOptions& options, const std::string& devi
   }
   throw Error("ILR_UNSUPPORTED", "dtype: expected float32, or float64 on the CPU, got \"" + options.dtype +
                                      "\" (weights stored as bfloat16 or float16 are read and computed in float32)");
+}
+
+// The CPU's kernels compute each row by itself, in one order (cpu_kernels.h). LibTorch's operations do not promise that.
+void require_batch_invariance(const PolicyOptions& options, const std::string& device) {
+  if (device == "cpu" && (options.dtype == "float32" || options.dtype == "float64")) return;
+  throw Error("ILR_UNSUPPORTED", "batchInvariant: expected float32 or float64 on the CPU, got " + options.dtype + " on " +
+                                     device + "; leave it out, or open the policy there");
 }
 
 // Peak and duration of one call.
@@ -190,13 +198,22 @@ PolicyInfo Policy::info() const {
                                                          adapter->config().target_modules, adapter->parameter_count()})};
 }
 
+void Policy::set_token_bytes(TokenBytes table) {
+  check(table, state_->model.config().vocab_size);
+  state_->token_bytes = std::move(table);
+}
+
 GenerateCounters Policy::generate(const GenerateRequest& request,
                                   const std::function<void(Completion)>& on_completion,
                                   const std::function<void(int64_t, int32_t)>& on_token, const Control& control) {
   check(request, state_->model.config());
+  const TokenBytes* token_bytes = state_->token_bytes ? &*state_->token_bytes : nullptr;
+  check_stop_strings(request.stop_strings, token_bytes);
+  if (request.batch_invariant) require_batch_invariance(state_->options, state_->runtime.device());
   throw_if_aborted(control);
   const Meter meter(state_->runtime);
-  GenerateCounters counters = ilr::generate(state_->model, request, kCacheBytes, on_completion, on_token, control);
+  GenerateCounters counters =
+      ilr::generate(state_->model, request, token_bytes, kCacheBytes, on_completion, on_token, control);
   counters.peak_bytes = meter.peak_bytes();
   counters.seconds = meter.seconds();
   return counters;

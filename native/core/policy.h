@@ -69,6 +69,8 @@ class Policy {
 
   PolicyInfo info() const;
 
+  // What each token writes, for stop strings; kept for all later generate calls. Error ILR_INVALID_ARGUMENT.
+  void set_token_bytes(TokenBytes table);
   // Calls `on_completion` as each one ends, and `on_token` (may be empty) for each token, both on the worker thread.
   GenerateCounters generate(const GenerateRequest&, const std::function<void(Completion)>& on_completion,
                             const std::function<void(int64_t index, int32_t id)>& on_token, const Control&);

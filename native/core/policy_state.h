@@ -27,6 +27,7 @@ struct Policy::State {
   PolicyOptions options;
   std::string base;  // the model's folder, absolute; empty where it has none
   Model model;
+  std::optional<TokenBytes> token_bytes;  // none until a caller hands them over
   std::optional<AdamW> optimizer;  // of the trained parameters; none where the policy is frozen
 };
 

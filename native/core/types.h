@@ -25,18 +25,39 @@ enum class FinishReason : uint8_t { stop, length, context };  // context: the mo
 
 struct Completion {
   int64_t index;                // prompt * samples_per_prompt + sample
-  std::vector<int32_t> ids;     // the stop id included
+  std::vector<int32_t> ids;     // exactly what was sampled: the stop id and the whole of a stop string included
   std::vector<float> logprobs;  // nats, of the temperature-scaled distribution (temperature 1 where greedy)
   FinishReason finish_reason;
+  int64_t stop_string = -1;     // index of the stop string that ended it
+  int64_t text_bytes = 0;       // where one did: bytes of its text before the stop string
 };
 
+// What each token writes, in bytes: token i's are bytes[offsets[i] .. offsets[i+1]). Special tokens write nothing.
+// offsets: [n+1], from 0, rising; n may be below the model's vocabulary, which may be padded.
+struct TokenBytes {
+  std::vector<uint8_t> bytes;
+  std::vector<int32_t> offsets{0};
+  int64_t size() const { return static_cast<int64_t>(offsets.size()) - 1; }
+};
+
+// How the distribution of a token is changed before it is drawn, in this order (that of transformers): logit bias,
+// repetition penalty, bad words, temperature, top-k, top-p, min-p. The defaults change nothing.
 struct GenerateRequest {
   Ragged prompts;                // P, none empty
   int64_t samples_per_prompt;    // S >= 1
   std::vector<uint64_t> streams; // [P*S] one random stream per completion
   int64_t max_new_tokens;        // >= 1
   double temperature;            // >= 0; 0 takes the most likely token
+  int64_t top_k = 0;             // >= 0: of the k most likely tokens, and those as likely as the k-th; 0: of all
+  double top_p = 1;              // (0, 1]: of the fewest most likely tokens that hold this mass. arXiv 1904.09751
+  double min_p = 0;              // [0, 1]: of tokens at least this times as likely as the most likely. arXiv 2407.01082
+  double repetition_penalty = 1; // > 0: divides a positive logit of a token of prompt or completion, multiplies a negative one. arXiv 1909.05858
+  std::vector<int32_t> logit_bias_ids;
+  std::vector<double> logit_bias;         // [logit_bias_ids] added to the logits
+  Ragged bad_words;                       // token sequences that never appear; a prompt's end may begin one
   std::vector<int32_t> stop_ids;
+  std::vector<std::string> stop_strings;  // UTF-8; needs the policy's token bytes
+  bool batch_invariant = false;           // promise, or ILR_UNSUPPORTED: a completion's bits depend on its prompt and stream alone
   int64_t max_slots = 0;         // completions decoded side by side; 0: chosen from the memory at hand
 };
 

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <map>
+#include <set>
 #include <sstream>
 
 #include "error.h"
@@ -133,6 +134,34 @@ void check_advantages(const TrainingBatch& b, const AdvantageOptions& o) {
   }
 }
 
+constexpr double kMostBias = 1e4;
+constexpr int64_t kMostBadWords = 65536, kLongestBadWord = 1024;
+
+void check_logit_bias(const GenerateRequest& r, int64_t vocab) {
+  expect_size("logitBias.values", r.logit_bias.size(), r.logit_bias_ids.size());
+  std::set<int32_t> seen;
+  for (size_t i = 0; i < r.logit_bias_ids.size(); ++i) {
+    const int32_t id = r.logit_bias_ids[i];
+    if (id < 0 || id >= vocab) refuse("logitBias.ids[", i, "]: expected a token id below ", vocab, ", got ", id);
+    if (!seen.insert(id).second) refuse("logitBias.ids[", i, "]: expected each token once, got ", id, " twice");
+    expect_range("logitBias.values", r.logit_bias[i], -kMostBias, kMostBias,
+                 "numbers from -10000 to 10000 (badWords rule a token out)");
+  }
+}
+
+void check_bad_words(const Ragged& words, int64_t vocab) {
+  check_ragged("badWords", words, vocab, false);
+  if (words.size() > kMostBadWords) refuse("badWords: expected at most ", kMostBadWords, ", got ", words.size());
+  std::set<int32_t> single;
+  for (int64_t w = 0; w < words.size(); ++w) {
+    if (words.length(w) > kLongestBadWord) {
+      refuse("badWords: expected at most ", kLongestBadWord, " tokens in each, got ", words.length(w), " in ", w);
+    }
+    if (words.length(w) == 1) single.insert(*words.begin(w));
+  }
+  if (static_cast<int64_t>(single.size()) >= vocab) refuse("badWords: they rule out every token of the vocabulary");
+}
+
 }  // namespace
 
 void check(const GenerateRequest& r, const ModelConfig& config) {
@@ -142,6 +171,12 @@ void check(const GenerateRequest& r, const ModelConfig& config) {
   expect_range("maxNewTokens", static_cast<double>(r.max_new_tokens), 1, 1 << 24, "1 to 16777216");
   expect_range("temperature", r.temperature, 0, 100, "a number from 0 (greedy) to 100");
   if (r.temperature > 0 && r.temperature < 1e-3) refuse("temperature: expected 0 or at least 0.001, got ", r.temperature);
+  expect_range("topK", static_cast<double>(r.top_k), 0, 1 << 24, "0 (all tokens) to 16777216");
+  if (!(r.top_p > 0 && r.top_p <= 1)) refuse("topP: expected a number above 0, up to 1 (all tokens), got ", r.top_p);
+  expect_range("minP", r.min_p, 0, 1, "a number from 0 (all tokens) to 1");
+  expect_range("repetitionPenalty", r.repetition_penalty, 0.01, 100, "a number from 0.01 to 100, 1 for none");
+  check_logit_bias(r, config.vocab_size);
+  check_bad_words(r.bad_words, config.vocab_size);
   expect_range("maxSlots", static_cast<double>(r.max_slots), 0, 1 << 20, "0 (chosen by the core) to 1048576");
   for (const int32_t id : r.stop_ids) {
     if (id < 0 || id >= config.vocab_size) refuse("stopIds: expected ids below ", config.vocab_size, ", got ", id);

@@ -7,6 +7,7 @@ import type {
   SaveOptions,
   ScoreRequest,
   ScoreResult,
+  TokenBytes,
   TrainingBatch,
   UpdateOptions,
   UpdateResult,
@@ -66,6 +67,7 @@ export interface AddonGenerateCallbacks {
 export interface AddonPolicy {
   /** As of the last settled call. */
   info(): PolicyInfo;
+  setTokenBytes(table: TokenBytes): AddonCall<void>;
   generate(
     request: Omit<GenerateRequest, 'signal' | 'onToken'>,
     callbacks: AddonGenerateCallbacks,

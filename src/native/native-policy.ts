@@ -9,6 +9,7 @@ import type {
   SaveOptions,
   ScoreRequest,
   ScoreResult,
+  TokenBytes,
   TrainingBatch,
   UpdateOptions,
   UpdateResult,
@@ -89,6 +90,10 @@ export class NativePolicy implements Policy {
 
   info(): PolicyInfo {
     return this.native.info();
+  }
+
+  setTokenBytes(table: TokenBytes): Promise<void> {
+    return runCall(() => this.native.setTokenBytes(table));
   }
 
   generate(request: GenerateRequest): Generation {

@@ -10,6 +10,7 @@ import type {
   PolicyInfo,
   ScoreRequest,
   ScoreResult,
+  TokenBytes,
   TrainingBatch,
   UpdateOptions,
   UpdateResult,
@@ -78,6 +79,7 @@ export class ScriptedPolicy implements Policy {
   readonly requests: GenerateRequest[] = [];
   readonly scored: ScoreRequest[] = [];
   generatedTokens = 0;
+  tokenBytes: TokenBytes | undefined;
   state: ScriptedState = {updates: 0, memory: 1};
 
   constructor(
@@ -97,6 +99,10 @@ export class ScriptedPolicy implements Policy {
       step: this.state.updates,
       trainedParameters: 1,
     };
+  }
+
+  async setTokenBytes(table: TokenBytes): Promise<void> {
+    this.tokenBytes = table;
   }
 
   generate(request: GenerateRequest): Generation {
