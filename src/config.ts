@@ -1,6 +1,7 @@
 import {z} from 'zod';
 import {type LossSettings, lossKeys, lossProblems, resolveLoss} from './config-loss.js';
 import {problemsOf} from './config-rules.js';
+import {samplingKeys} from './config-sampling.js';
 
 /**
 The configuration of a run: the one schema, with every default. `docs/config.md` is generated from it.
@@ -58,6 +59,9 @@ const agent = z.strictObject({
     .default('auto')
     .describe('`auto`: the tokenizer’s chat template, `plain` where it has none.'),
   temperature: z.number().positive().default(1).describe('Of sampling and of training: the same distribution.'),
+  sampling: samplingKeys
+    .optional()
+    .describe('How answers are drawn besides. What is drawn from another distribution than is trained is warned of.'),
   loss: lossKeys
     .optional()
     .meta({sameAs: 'loss', description: 'What this agent has of its own; the rest is the run’s.'}),
@@ -296,6 +300,10 @@ const keys = z.strictObject({
       data: z.string().optional().describe('Questions of the evaluations, where they are not `data.test`.'),
       questions: positiveInt.default(500).describe('Of the evaluation’s, the first ones.'),
       samples: z.int().nonnegative().default(4).describe('Sampled answers per question beside the greedy one.'),
+      temperature: z.number().positive().optional().describe('Of the sampled answers; the agent’s when left out.'),
+      sampling: samplingKeys
+        .optional()
+        .meta({sameAs: 'agents.*.sampling', description: 'In place of the agents’ own, in evaluations.'}),
     })
     .prefault({}),
   save: z

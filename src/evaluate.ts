@@ -6,6 +6,7 @@ import {sharePrompt} from './interact/prompts.js';
 import {everyAgent, type Progress, sample, streamNames} from './interact/rollout.js';
 import {type Purpose, streamOf} from './random.js';
 import {gradeGroup} from './reward/reward.js';
+import {textOf} from './sampling.js';
 import {mean} from './statistics.js';
 import type {
   Agent,
@@ -243,7 +244,7 @@ async function answer(
     stage: 'solo' as const,
     promptIds: asks[q]?.promptIds as Int32Array,
     completions: completions[q] ?? [],
-    texts: (completions[q] ?? []).map((completion) => agent.text.decode(completion.ids)),
+    texts: (completions[q] ?? []).map((completion) => textOf(agent.text, completion)),
   }));
   return gradeAll(groups, options);
 }

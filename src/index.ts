@@ -4,6 +4,7 @@ export {type SampledText, type SampleTextOptions, sampleText} from './cli/sample
 export {printable} from './cli/terminal.js';
 export {type RunConfig, type RunConfigInput, runSchema} from './config.js';
 export {readConfigFile} from './config-file.js';
+export {type SamplingSettings, samplingKeys} from './config-sampling.js';
 export {type QuestionFile, type QuestionFormat, readQuestions} from './data/questions.js';
 export {IlrError, type IlrErrorCode, ilrErrorCodes} from './errors.js';
 export {
@@ -27,6 +28,7 @@ export {Random, type StreamKey, streamOf} from './random.js';
 export {readMetrics} from './record/metrics.js';
 export type {TranscriptLine, WrittenTurn} from './record/transcript.js';
 export {gradeMath, type MathGrade, type MathGradeOptions} from './reward/math/grade.js';
+export {changesOf, samplingOptions, textOf, withSampling} from './sampling.js';
 export {type BootstrapOptions, type Interval, meanInterval, pairedInterval} from './statistics.js';
 export {type LoadAgentTextOptions, loadAgentText} from './text/load.js';
 export {train} from './train.js';

@@ -1,6 +1,7 @@
 import {lossOf, type RunConfig} from './config.js';
 import {IlrError} from './errors.js';
 import {Random} from './random.js';
+import {changesOf} from './sampling.js';
 import type {Agent, Question, RewardFunction, TrainEvent, TrainerState, TrainOptions, TrainPhase} from './types.js';
 
 /** What a run is made of, checked: everything that stays the same from step to step. */
@@ -47,6 +48,7 @@ export function prepareRun(options: TrainOptions, reward: RewardFunction): Run {
     now: options.now ?? (() => performance.now()),
   };
   requireQuestions(run);
+  warnOfSampling(agents, onWarning);
   if (resumeFrom !== undefined) requireSameRun(run, resumeFrom);
   return run;
 }
@@ -120,6 +122,18 @@ function gradableOf(
       `the first is ${first.id} with answer ${JSON.stringify(first.answer.slice(0, 80))}.`,
   );
   return given.filter((question) => !skipped.includes(question));
+}
+
+/** The policy gradient takes the samples for those of the distribution that is trained. */
+function warnOfSampling(agents: readonly Agent[], onWarning: (message: string) => void): void {
+  for (const {name, sampling} of agents) {
+    const options = changesOf(sampling);
+    if (options.length === 0) continue;
+    onWarning(
+      `${name} draws with ${options.join(', ')}, but is trained as if it drew from softmax(logits / temperature): log-probs and ` +
+        'updates do not mirror these options (metric sampling/changed). Leave them out of agents.*.sampling, or set them in eval.sampling alone.',
+    );
+  }
 }
 
 function requireAgents(config: RunConfig, agents: readonly Agent[]): void {

@@ -12,6 +12,7 @@ import {penaliseOverlong} from './learn/overlong.js';
 import {hasSpread, joinRounds, noTalk, questionsWithoutSpread, type Sampled, type Talk} from './learn/rounds.js';
 import {loadRewardFunction} from './reward/reward.js';
 import {drawQuestions, isAdaptive, phaseOf, prepareRun, questionCounts, type Run, throwIfAborted} from './run.js';
+import {changesOf, withSampling} from './sampling.js';
 import {mean, sum} from './statistics.js';
 import type {
   Question,
@@ -88,7 +89,10 @@ async function learnStep(run: Run, last: TrainerState): Promise<TrainerState> {
     agents.flatMap((_, i) => groupsOf(outcome, i)),
   );
   const next = advance(last, outcome, config.ability);
-  return {...next, pending: metricsOf(last, next, outcome, (run.now() - started) / 1000)};
+  const figures = perAgent(last.agents, (i) => ({
+    'sampling/changed': changesOf(agents[i]?.sampling).length > 0 ? 1 : undefined,
+  }));
+  return {...next, pending: {...metricsOf(last, next, outcome, (run.now() - started) / 1000), ...figures}};
 }
 
 /** The step's questions, and up to `dynamicSampling.rounds` times the next ones in place of those without spread. */
@@ -233,7 +237,11 @@ async function concludeStep(run: Run, state: TrainerState): Promise<TrainerState
 async function evaluate(run: Run, step: number): Promise<SoloEvaluation[]> {
   const {config, agents, test} = run;
   const options = {...run, samples: config.eval.samples, onProgress: phaseOf(run, step, 'eval')};
-  const results = await everyAgent(agents, (agent, agentIndex) => evaluateSolo(agent, test, {...options, agentIndex}));
+  const {temperature, sampling} = config.eval;
+  const results = await everyAgent(agents, async (agent, agentIndex) => {
+    const asked = await withSampling({...agent, temperature: temperature ?? agent.temperature}, sampling);
+    return evaluateSolo(asked, test, {...options, agentIndex});
+  });
   run.emit({type: 'eval', step, results});
   return results;
 }

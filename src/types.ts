@@ -1,5 +1,5 @@
 import type {RunConfig} from './config.js';
-import type {Completion, FinishReason, Policy} from './policy.js';
+import type {Completion, FinishReason, Policy, SamplingOptions, TokenBytes} from './policy.js';
 
 /** What is asked. `answer` is the gold answer; `level` (1 = easiest) is known for some sets and never shown to a model. */
 export interface Question {
@@ -26,6 +26,12 @@ export interface AgentText {
   /** What ends an assistant turn. */
   readonly stopIds: readonly number[];
   readonly vocabSize: number;
+  /**
+  What each token writes, for stop strings; the same table each time. Left out where the text cannot say.
+
+  @throws IlrError `ILR_UNSUPPORTED` where what a token writes depends on more than the token.
+  */
+  tokenBytes?(): TokenBytes;
 }
 
 export interface Agent {
@@ -34,6 +40,10 @@ export interface Agent {
   readonly text: AgentText;
   readonly systemPrompt?: string;
   readonly temperature: number;
+  /** How answers are drawn besides; `withSampling` makes it from a configuration. Its stop strings need `policy.setTokenBytes`. */
+  readonly sampling?: SamplingOptions;
+  /** What ends an answer, beside `text.stopIds`. */
+  readonly stopIds?: readonly number[];
   /** π_ref of `loss.beta`, on the runtime of `policy`; not trained. Needed with `reference.kind` `frozen` or `synchronised`. */
   readonly reference?: Policy;
 }

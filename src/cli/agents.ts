@@ -2,11 +2,13 @@ import {readFile} from 'node:fs/promises';
 import {availableParallelism} from 'node:os';
 import path from 'node:path';
 import {lossOf, type RunConfig} from '../config.js';
+import {type SamplingSettings, samplingKeys} from '../config-sampling.js';
 import {IlrError} from '../errors.js';
 import {type NativeLoadOptions, NativePolicy} from '../native/native-policy.js';
 import {NativeRuntime} from '../native/runtime.js';
 import {profileOf, readProfile, readSideFiles, referenceFolder} from '../record/agent-folder.js';
 import type {Checkpoint} from '../record/checkpoint.js';
+import {withSampling} from '../sampling.js';
 import {loadAgentText} from '../text/load.js';
 import type {Agent, AgentText} from '../types.js';
 
@@ -45,7 +47,8 @@ export async function openRun(config: RunConfig, checkpoint?: Checkpoint): Promi
       const source = referenceSource(config, index, checkpoint && folder);
       const reference = source && (await loadPolicy(source, {runtime: runtimes[index], trainable: false}));
       const {name, system: systemPrompt, temperature} = agent;
-      agents.push({name, policy, text, systemPrompt, temperature, ...(reference && {reference})});
+      const own = {name, policy, text, systemPrompt, temperature, ...(reference && {reference})};
+      agents.push(await withSampling(own, agent.sampling));
       sideFiles.push(await readSideFiles(folder, tokenizer, profileOf(config, index)));
     }
     const distinct = [...new Set(runtimes)];
@@ -78,6 +81,8 @@ export interface LoadAgentOptions {
   /** Folder of the tokenizer, where it is not the model folder. */
   readonly tokenizer?: string;
   readonly temperature?: number;
+  /** Changes some of how it was sampled in training. */
+  readonly sampling?: Partial<SamplingSettings>;
   /** Default true. False keeps no optimiser: the agent can answer, not learn. */
   readonly trainable?: boolean;
   /** A reference policy beside it, for `loss.beta`: of this folder, or, true, of the agent's own. */
@@ -110,7 +115,7 @@ export async function loadAgent(folder: string, options: LoadAgentOptions = {}):
     });
     const source = options.reference === true ? folder : options.reference || undefined;
     const reference = source === undefined ? undefined : await loadPolicy(source, {runtime, trainable: false});
-    return {
+    const agent = {
       name: options.name ?? path.basename(path.resolve(folder)),
       policy,
       ...(reference && {reference}),
@@ -123,6 +128,7 @@ export async function loadAgent(folder: string, options: LoadAgentOptions = {}):
         await close();
       },
     };
+    return await withSampling(agent, samplingKeys.parse({...profile?.sampling, ...options.sampling}));
   } catch (error) {
     await close();
     throw error;

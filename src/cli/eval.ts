@@ -13,8 +13,9 @@ import {interruptedExitCode, interruptSignals, isInterruption} from './interrupt
 import {type FoundModel, findModels} from './models.js';
 import {collect, count, device, positive, temperature} from './options.js';
 import {Progress} from './progress.js';
+import {addSamplingFlags, type SamplingFlags, samplingOf} from './sampling-flags.js';
 
-interface EvalArguments {
+interface EvalArguments extends SamplingFlags {
   readonly data: string;
   readonly config?: string;
   readonly questions?: number;
@@ -44,7 +45,7 @@ export interface EvalReport {
 }
 
 export function register(program: Command): void {
-  program
+  const command = program
     .command('eval')
     .description('Measure how often a model, or each agent of a checkpoint, is right alone.')
     .argument('<model>', 'Hugging Face folder, checkpoint, or the output folder of a run')
@@ -61,8 +62,8 @@ export function register(program: Command): void {
     .option('--answer <where>', 'where the gold answer stands: field, gsm8k (after ####) or boxed')
     .option('--field <name=field>', 'id, question, answer or level under another name; may be repeated', collect)
     .option('--device <device>', 'cpu, cuda, cuda:N or auto', device, 'auto')
-    .option('--json', 'one JSON array, for programs')
-    .action(evalCommand);
+    .option('--json', 'one JSON array, for programs');
+  addSamplingFlags(command).action(evalCommand);
 }
 
 async function evalCommand(folder: string, options: EvalArguments): Promise<void> {
@@ -133,7 +134,11 @@ async function evaluateModel(
   const agent = await loadAgent(folder, {
     name,
     system: options.system ?? trained?.system,
-    temperature: options.temperature ?? trained?.temperature,
+    temperature:
+      options.temperature ??
+      (options.config === undefined ? undefined : settings.eval.temperature) ??
+      trained?.temperature,
+    sampling: {...(settings.eval.sampling ?? trained?.sampling), ...samplingOf(options)},
     chat: trained?.chat,
     template: trained?.template,
     device: options.device,

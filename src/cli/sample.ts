@@ -2,18 +2,24 @@ import type {Command} from 'commander';
 import {IlrError} from '../errors.js';
 import type {FinishReason} from '../policy.js';
 import {streamOf} from '../random.js';
+import {textOf} from '../sampling.js';
 import {StreamDecoder} from '../text/stream-decoder.js';
 import type {Agent} from '../types.js';
 import {loadAgent} from './agents.js';
+import {HeldText} from './held-text.js';
 import {interruptedExitCode, interruptSignals, isInterruption} from './interrupt.js';
 import {findModels} from './models.js';
 import {count, device, positive, temperature} from './options.js';
+import {addSamplingFlags, samplingOf} from './sampling-flags.js';
 import {printable} from './terminal.js';
 
+/** How one prompt is answered; the agent's `sampling` says how besides. */
 export interface SampleTextOptions {
   readonly maxNewTokens: number;
   readonly seed: number;
   readonly temperature?: number;
+  /** Which of several answers: each has draws of its own. Default 0. */
+  readonly sample?: number;
   /** The prompt as it is, without the chat template. */
   readonly raw?: boolean;
   readonly signal?: AbortSignal;
@@ -38,27 +44,32 @@ export async function sampleText(
     ? agent.text.encode(prompt)
     : agent.text.promptIds([...system, {role: 'user', content: [prompt]}]);
   const decoder = new StreamDecoder(agent.text);
+  const held = new HeldText(onText, agent.sampling?.stopStrings ?? []);
   const generation = agent.policy.generate({
+    ...agent.sampling,
     prompts: {ids, offsets: Int32Array.of(0, ids.length)},
     samplesPerPrompt: 1,
-    streams: BigUint64Array.of(streamOf({seed: options.seed, purpose: 'share'})),
+    streams: BigUint64Array.of(streamOf({seed: options.seed, purpose: 'share', sample: options.sample})),
     maxNewTokens: options.maxNewTokens,
     temperature: options.temperature ?? agent.temperature,
-    stopIds: agent.text.stopIds,
+    stopIds: [...agent.text.stopIds, ...(agent.stopIds ?? [])],
     signal: options.signal,
-    onToken: (_, id) => onText(decoder.push(id)),
+    onToken: (_, id) => held.push(decoder.push(id)),
   });
   generation.counters.catch(() => {}); // the loop below rejects with the same
-  for await (const {ids: answer, finishReason} of generation) {
-    onText(decoder.end());
+  for await (const completion of generation) {
+    const {ids: answer, finishReason, textBytes} = completion;
+    const text = textOf(agent.text, completion);
+    held.push(decoder.end());
+    held.end(textBytes === undefined ? undefined : text);
     const {seconds} = await generation.counters;
-    return {text: agent.text.decode(answer), tokens: answer.length, seconds, finishReason};
+    return {text, tokens: answer.length, seconds, finishReason};
   }
   throw new IlrError('ILR_ABORTED', 'the model stopped before its answer ended');
 }
 
 export function register(program: Command): void {
-  program
+  const command = program
     .command('sample')
     .description('Let a model answer one prompt.')
     .argument('<model>', 'Hugging Face folder, or an agent of a checkpoint')
@@ -67,42 +78,48 @@ export function register(program: Command): void {
     .option('--max-new-tokens <count>', 'length of the answer', positive, 512)
     .option('--seed <number>', 'the same seed gives the same answer', count, 0)
     .option('--system <text>', 'system prompt (default: as in training)')
+    .option('--samples <count>', 'answers, each with draws of its own', positive, 1)
     .option('--raw', 'go on with the prompt as it is, without the chat template')
-    .option('--device <device>', 'cpu, cuda, cuda:N or auto', device, 'auto')
-    .action(async (model: string, prompt: string, options) => {
-      const [found, ...others] = await findModels(model);
-      if (others.length > 0)
-        throw new IlrError(
-          'ILR_INVALID_ARGUMENT',
-          `${model} holds several agents; give one of them:\n${[found, ...others].map((each) => `  ${each?.folder}`).join('\n')}`,
-        );
-      const interrupt = interruptSignals();
-      const agent = await loadAgent(found?.folder ?? model, {
-        system: options.system,
-        device: options.device,
-        trainable: false,
-      });
-      try {
-        const write = (text: string) => process.stdout.write(printable(text));
+    .option('--device <device>', 'cpu, cuda, cuda:N or auto', device, 'auto');
+  addSamplingFlags(command).action(async (model: string, prompt: string, options) => {
+    const [found, ...others] = await findModels(model);
+    if (others.length > 0)
+      throw new IlrError(
+        'ILR_INVALID_ARGUMENT',
+        `${model} holds several agents; give one of them:\n${[found, ...others].map((each) => `  ${each?.folder}`).join('\n')}`,
+      );
+    const interrupt = interruptSignals();
+    const agent = await loadAgent(found?.folder ?? model, {
+      system: options.system,
+      sampling: samplingOf(options),
+      device: options.device,
+      trainable: false,
+    });
+    try {
+      const write = (text: string) => process.stdout.write(printable(text));
+      for (let sample = 0; sample < options.samples; sample++) {
+        if (options.samples > 1) process.stderr.write(`${sample === 0 ? '' : '\n'}answer ${sample + 1}:\n`);
         const {tokens, seconds, finishReason} = await sampleText(agent, prompt, write, {
           ...options,
+          sample,
           signal: interrupt.first,
         });
         process.stdout.write('\n');
         process.stderr.write(`${tokens} tokens, ${(tokens / seconds).toFixed(1)} tokens/s, ${reasons[finishReason]}\n`);
-      } catch (error) {
-        if (!isInterruption(error, interrupt.first)) throw error;
-        process.stdout.write('\n');
-        process.exitCode = interruptedExitCode;
-      } finally {
-        interrupt.dispose();
-        await agent.close();
       }
-    });
+    } catch (error) {
+      if (!isInterruption(error, interrupt.first)) throw error;
+      process.stdout.write('\n');
+      process.exitCode = interruptedExitCode;
+    } finally {
+      interrupt.dispose();
+      await agent.close();
+    }
+  });
 }
 
 const reasons: Readonly<Record<FinishReason, string>> = {
-  stop: 'ended by the model',
+  stop: 'ended by the model or a stop string',
   length: 'cut at --max-new-tokens',
   context: 'the context is used up',
 };

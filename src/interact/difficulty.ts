@@ -1,6 +1,8 @@
 import type {RunConfig} from '../config.js';
 import {IlrError} from '../errors.js';
+import type {Completion} from '../policy.js';
 import {Random, streamOf} from '../random.js';
+import {textOf} from '../sampling.js';
 import {mean, midRanks, spearman, sum} from '../statistics.js';
 import type {Agent, DifficultyTable, Question} from '../types.js';
 import {letterOf, type Prompts, rankPrompt} from './prompts.js';
@@ -118,7 +120,7 @@ async function rankByAgent(
   const places = questions.map((): number[] => []);
   let parsed = 0;
   asked.forEach(({list}, i) => {
-    const order = parseRanking(agent.text.decode(replies[i]?.[0]?.ids as Int32Array), list.length);
+    const order = parseRanking(textOf(agent.text, replies[i]?.[0] as Completion), list.length);
     if (order === undefined) return;
     parsed++;
     order.forEach((item, place) => {

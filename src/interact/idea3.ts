@@ -1,6 +1,7 @@
 import type {RunConfig} from '../config.js';
 import type {Completion} from '../policy.js';
 import {type Purpose, Random, streamOf} from '../random.js';
+import {textOf} from '../sampling.js';
 import type {Agent, Dialogue, Question, Strategy, UngradedGroup} from '../types.js';
 import {analysisPrompt, type Conversation, fusionPrompt, type PeerIdea, sharePrompt, turnsOf} from './prompts.js';
 import {type Ask, everyAgent, type Progress, sample, streamNames} from './rollout.js';
@@ -244,5 +245,5 @@ function withoutStop(agent: Agent, ids: Int32Array): Int32Array {
 }
 
 function decode(agent: Agent, completions: readonly Completion[]): string[] {
-  return completions.map((completion) => agent.text.decode(completion.ids));
+  return completions.map((completion) => textOf(agent.text, completion));
 }

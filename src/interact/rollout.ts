@@ -28,12 +28,13 @@ export async function sample(agent: Agent, asks: readonly Ask[], options: Sample
   const samples = asks[0]?.streams.length ?? 0;
   if (samples === 0) return asks.map(() => []);
   const generation = agent.policy.generate({
+    ...agent.sampling,
     prompts: ragged(asks.map((ask) => ask.promptIds)),
     samplesPerPrompt: samples,
     streams: BigUint64Array.from(asks.flatMap((ask) => ask.streams)),
     maxNewTokens: options.maxNewTokens,
     temperature: options.isGreedy ? 0 : agent.temperature,
-    stopIds: agent.text.stopIds,
+    stopIds: [...agent.text.stopIds, ...(agent.stopIds ?? [])],
     signal: options.signal,
   });
   // The loop below throws what ended the work; `counters` rejects with the same.

@@ -2,6 +2,7 @@ import {mkdir, readdir, readFile} from 'node:fs/promises';
 import path from 'node:path';
 import {z} from 'zod';
 import type {RunConfig} from '../config.js';
+import {samplingKeys} from '../config-sampling.js';
 import {IlrError} from '../errors.js';
 import type {Policy} from '../policy.js';
 import {stampOf, withIo, writeSynced} from './files.js';
@@ -25,6 +26,7 @@ const profileSchema = z.object({
   chat: z.record(z.string(), z.unknown()),
   template: z.enum(['auto', 'plain']),
   temperature: z.number().positive(),
+  sampling: samplingKeys.optional(),
   prompt: z.string(),
   maxNewTokens: z.int().positive(),
 });
@@ -40,6 +42,7 @@ export function profileOf(config: RunConfig, index: number): AgentProfile {
     chat: agent.chat,
     template: agent.template,
     temperature: agent.temperature,
+    ...(agent.sampling !== undefined && {sampling: agent.sampling}),
     prompt: config.dialogue.prompts.share,
     maxNewTokens: config.dialogue.maxNewTokens.share,
   };

@@ -1,6 +1,7 @@
 import {readFile, stat} from 'node:fs/promises';
 import {join} from 'node:path';
 import {IlrError} from '../errors.js';
+import type {TokenBytes} from '../policy.js';
 import type {AgentText, Message} from '../types.js';
 import {createChatTemplate, plainTemplate, type Renderer, type RenderOptions, type Segment} from './chat-template.js';
 import {encodeSegments, endOfTurn} from './prompt.js';
@@ -85,6 +86,10 @@ export class FolderText implements AgentText {
 
   decode(ids: Int32Array): string {
     return this.tokenizer.decode(ids);
+  }
+
+  tokenBytes(): TokenBytes {
+    return this.tokenizer.tokenBytes();
   }
 }
 

@@ -1,6 +1,8 @@
 import {IlrError} from '../errors.js';
+import type {TokenBytes} from '../policy.js';
 import {createPipeline, type Pipeline, type PipelineJson} from './binding.js';
 import {type BpeModel, createBpe, type WordEncoder} from './bpe.js';
+import {tokenBytesOf} from './token-bytes.js';
 
 export interface AddedToken {
   readonly id: number;
@@ -41,6 +43,8 @@ export class Tokenizer {
   private readonly addedPattern: RegExp | undefined;
   private readonly tokens: readonly (string | undefined)[];
   private readonly skipped: ReadonlySet<number>;
+  private readonly decoder: unknown;
+  private table: TokenBytes | undefined;
 
   private constructor(pipeline: Pipeline, json: TokenizerJson, added: readonly AddedToken[]) {
     const banned = new Set(added.map((token) => token.id));
@@ -50,6 +54,7 @@ export class Tokenizer {
     this.addedPattern = patternOf(added);
     this.tokens = tokensOf(json.model as BpeModel, added);
     this.vocabSize = this.tokens.length;
+    this.decoder = json.decoder;
     this.skipped = new Set(added.filter((token) => token.special).map((token) => token.id));
   }
 
@@ -122,6 +127,12 @@ export class Tokenizer {
       if (token !== undefined && (options.keepSpecial || !this.skipped.has(id))) tokens.push(token);
     }
     return this.pipeline.join(tokens);
+  }
+
+  /** What each token writes; special tokens write nothing. Made once. */
+  tokenBytes(): TokenBytes {
+    this.table ??= tokenBytesOf(this.tokens, this.skipped, this.decoder);
+    return this.table;
   }
 
   private *addedMatches(
