@@ -7,7 +7,7 @@
 #include <ATen/ops/zeros_like.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include <cmath>
+#include <algorithm>
 
 #include "gpu.h"
 
@@ -70,34 +70,94 @@ struct RmsNorm : Function<RmsNorm> {
   }
 };
 
-struct SwiGlu : Function<SwiGlu> {
-  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& gate_up) {
+// The heads of q (or k) of a row lie side by side: to the norm's kernel they are rows of their own.
+struct HeadNorm : Function<HeadNorm> {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& qkv, const at::Tensor& q_norm,
+                            const at::Tensor& k_norm, const AttentionShape* shape, double eps) {
+    const int64_t rows = qkv.size(0), stride = qkv.size(1), dim = shape->head_dim;
+    const int64_t heads = shape->heads, kv_heads = shape->kv_heads, normed = heads + kv_heads;
+    at::Tensor y = qkv.clone(), rstd = at::empty({rows, normed}, qkv.options());
+    with_type(qkv, [&](auto zero) {
+      using T = decltype(zero);
+      at::parallel_for(0, rows, grain(stride), [&](int64_t begin, int64_t end) {
+        for (int64_t r = begin; r < end; ++r) {
+          const T* x = qkv.const_data_ptr<T>() + r * stride;
+          T* out = y.mutable_data_ptr<T>() + r * stride;
+          T* inverse = rstd.mutable_data_ptr<T>() + r * normed;
+          cpu_kernels<T>().rms_norm(x, q_norm.const_data_ptr<T>(), out, inverse, heads, dim, eps);
+          cpu_kernels<T>().rms_norm(x + heads * dim, k_norm.const_data_ptr<T>(), out + heads * dim, inverse + heads,
+                                    kv_heads, dim, eps);
+        }
+      });
+    });
+    ctx->save_for_backward({qkv, q_norm, k_norm, rstd});
+    ctx->saved_data["heads"] = heads;
+    return y;
+  }
+
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    const auto saved = ctx->get_saved_variables();
+    const at::Tensor &qkv = saved[0], &q_norm = saved[1], &k_norm = saved[2], &rstd = saved[3];
+    const at::Tensor dy = grads[0].contiguous();
+    const int64_t rows = qkv.size(0), stride = qkv.size(1), dim = q_norm.size(0);
+    const int64_t heads = ctx->saved_data["heads"].toInt(), normed = rstd.size(1), kv_heads = normed - heads;
+    // As in RmsNorm: the same threads give the same bits.
+    const int64_t tasks = std::min<int64_t>(at::get_num_threads(), (rows + grain(stride) - 1) / grain(stride));
+    at::Tensor dx = dy.clone(), dnorms = at::zeros({tasks, 2, dim}, qkv.options().dtype(at::kDouble));
+    with_type(qkv, [&](auto zero) {
+      using T = decltype(zero);
+      at::parallel_for(0, tasks, 1, [&](int64_t first, int64_t last) {
+        for (int64_t t = first; t < last; ++t) {
+          double* dw = dnorms.mutable_data_ptr<double>() + t * 2 * dim;
+          for (int64_t r = rows * t / tasks; r < rows * (t + 1) / tasks; ++r) {
+            const T* x = qkv.const_data_ptr<T>() + r * stride;
+            const T* dout = dy.const_data_ptr<T>() + r * stride;
+            T* din = dx.mutable_data_ptr<T>() + r * stride;
+            const T* inverse = rstd.const_data_ptr<T>() + r * normed;
+            const int64_t k = heads * dim;
+            cpu_kernels<T>().rms_norm_backward(dout, x, q_norm.const_data_ptr<T>(), inverse, din, dw, heads, dim);
+            cpu_kernels<T>().rms_norm_backward(dout + k, x + k, k_norm.const_data_ptr<T>(), inverse + heads, din + k,
+                                               dw + dim, kv_heads, dim);
+          }
+        }
+      });
+    });
+    const at::Tensor sums = dnorms.sum(0).to(q_norm.scalar_type());
+    return {dx, sums.select(0, 0), sums.select(0, 1), at::Tensor(), at::Tensor()};
+  }
+};
+
+struct Gated : Function<Gated> {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& gate_up, bool is_gelu) {
     const int64_t rows = gate_up.size(0), width = gate_up.size(1) / 2;
     at::Tensor y = at::empty({rows, width}, gate_up.options());
     with_type(gate_up, [&](auto zero) {
       using T = decltype(zero);
+      const auto kernel = is_gelu ? cpu_kernels<T>().geglu : cpu_kernels<T>().swiglu;
       at::parallel_for(0, rows, grain(width), [&](int64_t begin, int64_t end) {
-        cpu_kernels<T>().swiglu(gate_up.const_data_ptr<T>() + begin * 2 * width,
-                                y.mutable_data_ptr<T>() + begin * width, end - begin, width);
+        kernel(gate_up.const_data_ptr<T>() + begin * 2 * width,
+               y.mutable_data_ptr<T>() + begin * width, end - begin, width);
       });
     });
     ctx->save_for_backward({gate_up});
+    ctx->saved_data["is_gelu"] = is_gelu;
     return y;
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const at::Tensor gate_up = ctx->get_saved_variables()[0], dy = grads[0].contiguous();
     const int64_t rows = gate_up.size(0), width = gate_up.size(1) / 2;
+    const bool is_gelu = ctx->saved_data["is_gelu"].toBool();
     at::Tensor dgate_up = at::empty_like(gate_up);
     with_type(gate_up, [&](auto zero) {
       using T = decltype(zero);
+      const auto kernel = is_gelu ? cpu_kernels<T>().geglu_backward : cpu_kernels<T>().swiglu_backward;
       at::parallel_for(0, rows, grain(width), [&](int64_t begin, int64_t end) {
-        cpu_kernels<T>().swiglu_backward(dy.const_data_ptr<T>() + begin * width,
-                                         gate_up.const_data_ptr<T>() + begin * 2 * width,
-                                         dgate_up.mutable_data_ptr<T>() + begin * 2 * width, end - begin, width);
+        kernel(dy.const_data_ptr<T>() + begin * width, gate_up.const_data_ptr<T>() + begin * 2 * width,
+               dgate_up.mutable_data_ptr<T>() + begin * 2 * width, end - begin, width);
       });
     });
-    return {dgate_up};
+    return {dgate_up, at::Tensor()};
   }
 };
 
@@ -118,7 +178,7 @@ AttentionArgs<T> own_rows(const at::Tensor& qkv, at::Tensor& out, at::Tensor* ls
   const int64_t stride = qkv.size(1);
   return {base, base + s.heads * s.head_dim, base + (s.heads + s.kv_heads) * s.head_dim, out.mutable_data_ptr<T>(),
           lse != nullptr ? lse->mutable_data_ptr<T>() : nullptr, stride, stride, stride, s.heads, s.kv_heads,
-          s.head_dim, static_cast<T>(1 / std::sqrt(static_cast<double>(s.head_dim)))};
+          s.head_dim, s.window, static_cast<T>(s.scale), static_cast<T>(s.softcap)};
 }
 
 template <typename T>
@@ -143,7 +203,8 @@ struct SelfAttention : Function<SelfAttention> {
     });
     ctx->save_for_backward({qkv, out, lse, rope->cos, rope->sin});
     ctx->saved_data["packing"] = reinterpret_cast<int64_t>(packing);
-    ctx->saved_data["shape"] = std::vector<int64_t>{shape->heads, shape->kv_heads, shape->head_dim};
+    ctx->saved_data["shape"] = std::vector<int64_t>{shape->heads, shape->kv_heads, shape->head_dim, shape->window};
+    ctx->saved_data["scores"] = std::vector<double>{shape->scale, shape->softcap};
     return out;
   }
 
@@ -154,7 +215,8 @@ struct SelfAttention : Function<SelfAttention> {
     const Rope rope{saved[3], saved[4]};
     const Packing& packing = *reinterpret_cast<const Packing*>(ctx->saved_data["packing"].toInt());
     const auto sizes = ctx->saved_data["shape"].toIntVector();
-    const AttentionShape shape{sizes[0], sizes[1], sizes[2]};
+    const auto scores = ctx->saved_data["scores"].toDoubleVector();
+    const AttentionShape shape{sizes[0], sizes[1], sizes[2], sizes[3], scores[0], scores[1]};
     at::Tensor dqkv = at::zeros_like(qkv);
     with_type(qkv, [&](auto zero) {
       using T = decltype(zero);
@@ -185,9 +247,19 @@ at::Tensor rms_norm(const at::Tensor& x_TC, const at::Tensor& w_C, double eps) {
   return has_kernel(x_TC) ? RmsNorm::apply(x_TC, w_C, eps) : reference::rms_norm(x_TC, w_C, eps);
 }
 
+at::Tensor head_norm(const at::Tensor& qkv_TR, const at::Tensor& q_norm_D, const at::Tensor& k_norm_D,
+                     const AttentionShape& shape, double eps) {
+  if (!has_kernel(qkv_TR)) return reference::head_norm(qkv_TR, q_norm_D, k_norm_D, shape, eps);
+  return HeadNorm::apply(qkv_TR, q_norm_D, k_norm_D, &shape, eps);
+}
+
 at::Tensor swiglu(const at::Tensor& gate_up_T2F) {
   if (const auto* kernels = gpu::kernels_for(gate_up_T2F)) return gpu::swiglu(*kernels, gate_up_T2F);
-  return has_kernel(gate_up_T2F) ? SwiGlu::apply(gate_up_T2F) : reference::swiglu(gate_up_T2F);
+  return has_kernel(gate_up_T2F) ? Gated::apply(gate_up_T2F, false) : reference::swiglu(gate_up_T2F);
+}
+
+at::Tensor geglu(const at::Tensor& gate_up_T2F) {
+  return has_kernel(gate_up_T2F) ? Gated::apply(gate_up_T2F, true) : reference::geglu(gate_up_T2F);
 }
 
 at::Tensor self_attention(const at::Tensor& qkv_TR, const Packing& packing, const Rope& rope,

@@ -1,35 +1,24 @@
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/cos.h>
+#include <ATen/ops/gelu.h>
 #include <ATen/ops/index_select.h>
+#include <ATen/ops/logical_or.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/ones.h>
-#include <ATen/ops/outer.h>
-#include <ATen/ops/pow.h>
 #include <ATen/ops/repeat_interleave.h>
 #include <ATen/ops/rsqrt.h>
 #include <ATen/ops/silu.h>
-#include <ATen/ops/sin.h>
 #include <ATen/ops/softmax.h>
+#include <ATen/ops/tanh.h>
 #include <ATen/ops/tensor.h>
+#include <ATen/ops/tril.h>
 #include <ATen/ops/triu.h>
 
-#include <cmath>
 #include <limits>
 
 #include "layers.h"
 
 namespace ilr {
-
-Rope make_rope(int64_t positions, int64_t head_dim, double theta, at::ScalarType dtype, at::Device device) {
-  const at::Tensor exponent = at::arange(0, head_dim, 2, at::kDouble) / static_cast<double>(head_dim);
-  const at::Tensor frequency = at::pow(at::Scalar(theta), exponent).reciprocal();
-  // Hugging Face rounds the frequencies and the angles to float32 before the cosine; float64 keeps them whole.
-  const auto angle_type = dtype == at::kDouble ? at::kDouble : at::kFloat;
-  const at::Tensor angles = at::outer(at::arange(positions, angle_type), frequency.to(angle_type));
-  return {at::cos(angles).to(device, dtype), at::sin(angles).to(device, dtype)};
-}
 
 namespace reference {
 namespace {
@@ -69,12 +58,14 @@ at::Tensor rows_of(const at::Tensor& kv_SKD, const Segment& s, const AttentionSh
 at::Tensor attend(const at::Tensor& q_THD, const at::Tensor& k_SKD, const at::Tensor& v_SKD, const Packing& packing,
                   const AttentionShape& shape) {
   std::vector<at::Tensor> parts;
-  const double scale = 1 / std::sqrt(static_cast<double>(shape.head_dim));
   for (const Segment& s : packing.segments) {
     const at::Tensor q = q_THD.narrow(0, s.q_begin, s.q_len).transpose(0, 1);
-    at::Tensor scores = at::matmul(q, rows_of(k_SKD, s, shape).transpose(1, 2)) * scale;
-    const at::Tensor hidden = at::ones({s.q_len, scores.size(2)}, scores.options().dtype(at::kBool))
-                                  .triu(s.prefix_len + s.own_past + 1);
+    at::Tensor scores = at::matmul(q, rows_of(k_SKD, s, shape).transpose(1, 2)) * shape.scale;
+    if (shape.softcap > 0) scores = at::tanh(scores / shape.softcap) * shape.softcap;
+    const int64_t past = s.prefix_len + s.own_past;
+    const at::Tensor all = at::ones({s.q_len, scores.size(2)}, scores.options().dtype(at::kBool));
+    at::Tensor hidden = all.triu(past + 1);
+    if (shape.window > 0) hidden = hidden.logical_or(all.tril(past - shape.window));
     scores = scores.masked_fill(hidden, -std::numeric_limits<double>::infinity());
     parts.push_back(at::matmul(at::softmax(scores, -1), rows_of(v_SKD, s, shape)).transpose(0, 1));
   }
@@ -87,9 +78,22 @@ at::Tensor rms_norm(const at::Tensor& x_TC, const at::Tensor& w_C, double eps) {
   return x_TC * at::rsqrt(x_TC.pow(2).mean(-1, true) + eps) * w_C;
 }
 
+at::Tensor head_norm(const at::Tensor& qkv_TR, const at::Tensor& q_norm_D, const at::Tensor& k_norm_D,
+                     const AttentionShape& s, double eps) {
+  const at::Tensor rows = qkv_TR.view({qkv_TR.size(0), s.heads + 2 * s.kv_heads, s.head_dim});
+  const at::Tensor q = rms_norm(rows.narrow(1, 0, s.heads), q_norm_D, eps);
+  const at::Tensor k = rms_norm(rows.narrow(1, s.heads, s.kv_heads), k_norm_D, eps);
+  return at::cat({q, k, rows.narrow(1, s.heads + s.kv_heads, s.kv_heads)}, 1).view_as(qkv_TR);
+}
+
 at::Tensor swiglu(const at::Tensor& gate_up_T2F) {
   const int64_t width = gate_up_T2F.size(1) / 2;
   return at::silu(gate_up_T2F.narrow(1, 0, width)) * gate_up_T2F.narrow(1, width, width);
+}
+
+at::Tensor geglu(const at::Tensor& gate_up_T2F) {
+  const int64_t width = gate_up_T2F.size(1) / 2;
+  return at::gelu(gate_up_T2F.narrow(1, 0, width), "tanh") * gate_up_T2F.narrow(1, width, width);
 }
 
 at::Tensor self_attention(const at::Tensor& qkv_TR, const Packing& packing, const Rope& rope,

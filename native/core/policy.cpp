@@ -10,7 +10,6 @@
 
 #include "error.h"
 #include "generate.h"
-#include "matmul.h"
 #include "memory.h"
 #include "policy_state.h"
 #include "score.h"
@@ -104,7 +103,7 @@ at::Tensor Policy::State::logits(const std::vector<int32_t>& ids) const {
   Packing packing;
   packing.append(ids.data(), static_cast<int64_t>(ids.size()));
   packing.close_family();
-  return matrix_product(model.forward(packing), model.output_weight_VC().t());
+  return model.output_head().logits(model.forward(packing));
 }
 
 std::map<std::string, at::Tensor> Policy::State::gradients(const TrainingBatch& batch, const UpdateOptions& o,
@@ -253,7 +252,7 @@ ScoreResult Policy::logprobs(const ScoreRequest& request, const Control& control
     const auto index = [&](const std::vector<int64_t>& v) {
       return at::tensor(at::ArrayRef<int64_t>(v), at::kLong).to(hidden.device());
     };
-    const TokenScores scores = score_tokens(hidden.index_select(0, index(sources)), model.output_weight_VC(),
+    const TokenScores scores = score_tokens(hidden.index_select(0, index(sources)), model.output_head(),
                                             index(targets), request.temperature);
     const at::Tensor lp = scores.logprobs_M.to(at::kCPU, at::kFloat);
     const at::Tensor entropy = scores.entropies_M.to(at::kCPU, at::kFloat);

@@ -107,7 +107,7 @@ class Trainer {
     const at::Tensor hidden = model_.forward(out.packing, o_.gradient_checkpointing);
     const at::Tensor trained = hidden.index_select(0, index_on(out.tokens.sources, hidden));
     out.scores =
-        score_tokens(trained, model_.output_weight_VC(), index_on(out.tokens.targets, hidden), o_.temperature);
+        score_tokens(trained, model_.output_head(), index_on(out.tokens.targets, hidden), o_.temperature);
     result_.forward_tokens += out.packing.tokens();
   }
 

@@ -176,7 +176,7 @@ TEST("LoRA: prefill and decoding through the cache agree with the packed pass") 
         step.segments = {{0, 1, 0, 5, 5, t - 5}};
         hidden.push_back(m.forward(step, {t}, cache));
       }
-      CHECK(max_error(at::mm(at::cat(hidden), m.output_weight_VC().t()), policy.state().logits(ids)) <= 1e-12);
+      CHECK(max_error(m.output_head().logits(at::cat(hidden)), policy.state().logits(ids)) <= 1e-12);
     });
   }
 }
