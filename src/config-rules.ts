@@ -8,6 +8,7 @@ export function problemsOf(config: RunConfig): Problem[] {
     ...referenceProblems(config),
     ...advantageProblems(config),
     ...overlongProblems(config),
+    ...optimizerProblems(config),
   ];
 }
 
@@ -108,4 +109,14 @@ function overlongProblems({reward, dialogue, method}: RunConfig): Problem[] {
       message: `expected at most dialogue.maxNewTokens.${stage} (${tokens})`,
       input: cache,
     }));
+}
+
+function optimizerProblems({agents, optimizer}: RunConfig): Problem[] {
+  return agents.flatMap((agent, i) => {
+    const kind = agent.optimizer?.kind ?? optimizer.kind;
+    if (kind !== 'lean' || agent.dtype === 'bfloat16') return [];
+    const message =
+      'expected bfloat16 with optimizer.kind: lean, which keeps bfloat16 weights and the bits that they lack';
+    return [{path: ['agents', i, 'dtype'], message, input: agent.dtype}];
+  });
 }

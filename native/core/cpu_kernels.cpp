@@ -122,22 +122,34 @@ struct Tile {
 };
 constexpr int64_t kDepth = 256;  // of k at once: the packed columns stay in the first-level cache
 
-// Columns [j, j + columns) of b for one run of k, row after row, zeros beyond n.
 template <typename T>
-void pack_columns(const GemmArgs<T>& g, int64_t j, int64_t k_begin, int64_t depth, T* packed) {
+inline T widen(T x) {
+  return x;
+}
+template <typename T>
+inline T widen(Bf16 x) {
+  const uint32_t bits = static_cast<uint32_t>(x.bits) << 16;
+  float value;
+  __builtin_memcpy(&value, &bits, sizeof value);
+  return static_cast<T>(value);
+}
+
+// Columns [j, j + columns) of b for one run of k, row after row, zeros beyond n.
+template <typename T, typename B>
+void pack_columns(const GemmArgs<T, B>& g, int64_t j, int64_t k_begin, int64_t depth, T* packed) {
   constexpr int64_t columns = Tile<T>::columns;
   const int64_t valid = g.n - j < columns ? g.n - j : columns;
-  const T* b = g.b + k_begin * g.b_row + j * g.b_column;
+  const B* b = g.b + k_begin * g.b_row + j * g.b_column;
   if (valid < columns) {
     for (int64_t i = 0; i < depth * columns; ++i) packed[i] = 0;
   }
   if (g.b_column == 1) {
     for (int64_t k = 0; k < depth; ++k) {
-      for (int64_t c = 0; c < valid; ++c) packed[k * columns + c] = b[k * g.b_row + c];
+      for (int64_t c = 0; c < valid; ++c) packed[k * columns + c] = widen<T>(b[k * g.b_row + c]);
     }
   } else {
     for (int64_t c = 0; c < valid; ++c) {
-      for (int64_t k = 0; k < depth; ++k) packed[k * columns + c] = b[k * g.b_row + c * g.b_column];
+      for (int64_t k = 0; k < depth; ++k) packed[k * columns + c] = widen<T>(b[k * g.b_row + c * g.b_column]);
     }
   }
 }
@@ -182,8 +194,8 @@ void multiply_last_rows(int64_t rows, const T* a, int64_t a_row, int64_t a_colum
   }
 }
 
-template <typename T>
-void gemm(const GemmArgs<T>& g) {
+template <typename T, typename B>
+void gemm(const GemmArgs<T, B>& g) {
   constexpr int64_t columns = Tile<T>::columns;
   T* packed = scratch<T>(0, kDepth * columns);
   for (int64_t j = 0; j < g.n; j += columns) {
@@ -409,7 +421,7 @@ template <typename T>
 CpuKernels<T> kernels() {
 #define ILR_STRING(x) #x
 #define ILR_NAME(x) ILR_STRING(x)
-  return {&gemm<T>, &attend<T>,   &attend_backward<T>, &rotate<T>, &rms_norm<T>, &rms_norm_backward<T>, &swiglu<T>,
+  return {&gemm<T, T>, &gemm<T, Bf16>, &attend<T>, &attend_backward<T>, &rotate<T>, &rms_norm<T>, &rms_norm_backward<T>, &swiglu<T>,
           &swiglu_backward<T>, &geglu<T>, &geglu_backward<T>, &sample<T>, ILR_NAME(ILR_CPU_CAPABILITY)};
 }
 template CpuKernels<float> kernels<float>();

@@ -44,11 +44,16 @@ struct AttentionGradArgs {
   int64_t dq_stride, dk_stride, dv_stride;
 };
 
+// A bfloat16 number: the upper half of a float32.
+struct Bf16 {
+  uint16_t bits;
+};
+
 // c [M, N] = a [M, K] b [K, N], or c += a b. Any strides of a and b; rows of c are contiguous.
-template <typename T>
+template <typename T, typename B = T>
 struct GemmArgs {
   const T* a;
-  const T* b;
+  const B* b;
   T* c;
   int64_t m, n, k;
   int64_t a_row, a_column, b_row, b_column, c_row;
@@ -60,6 +65,7 @@ struct CpuKernels {
   // Every element of c is summed over k in the same order whatever m and n are, so that a row's result does not depend on
   // its neighbours.
   void (*gemm)(const GemmArgs<T>&);
+  void (*gemm_bf16)(const GemmArgs<T, Bf16>&);  // b widened as it is read, the sums in T
   // One segment, the query heads of one key-value head.
   void (*attend)(const AttentionArgs<T>&, const Segment&, int64_t kv_head);
   void (*attend_backward)(const AttentionGradArgs<T>&, const Segment&, int64_t kv_head);

@@ -9,7 +9,8 @@
 #include "packing.h"
 #include "rope_config.h"
 
-// The operations of a transformer layer. Each takes the fast kernel of the CPU or the GPU (gpu.h) where there is one for the
+// The operations of a transformer layer. In bfloat16 each widens what it reads, computes in float32 and rounds its result
+// once; only what the backward pass needs is kept, in bfloat16. Each takes the fast kernel of the CPU or the GPU (gpu.h) where there is one for the
 // dtype and shape, and its ATen form elsewhere; the ATen form in `reference` is the oracle of the kernel. All are differentiable.
 namespace ilr {
 
@@ -30,6 +31,9 @@ struct Rope {
 // Scaling llama3: arXiv 2407.21783, as transformers computes it.
 Rope make_rope(int64_t positions, int64_t head_dim, const RopeConfig& config, at::ScalarType dtype, at::Device device);
 
+// Rows of weight_VC -> [T, C]. Gradients of a bfloat16 row are summed in float32.
+at::Tensor embed_rows(const at::Tensor& weight_VC, const at::Tensor& ids_T);
+
 // x_TC, w_C -> [T, C]: x / sqrt(mean(x^2) + eps) * w. arXiv 1910.07467.
 at::Tensor rms_norm(const at::Tensor& x_TC, const at::Tensor& w_C, double eps);
 
@@ -48,9 +52,12 @@ at::Tensor self_attention(const at::Tensor& qkv_TR, const Packing& packing, cons
                           const AttentionShape& shape);
 
 // The same without gradient over a cache: rotates, stores row r's key and value in cache row cache_rows[r], and attends
-// over the cache; the packing's segments name cache rows. k_cache, v_cache: [rows, KV*D].
+// over the cache; the packing's segments name cache rows. k_cache, v_cache: [rows, KV*D], of attention_type.
 at::Tensor cached_attention(const at::Tensor& qkv_TR, const Packing& packing, const std::vector<int64_t>& cache_rows,
                             const Rope& rope, const AttentionShape& shape, at::Tensor& k_cache, at::Tensor& v_cache);
+
+// Of rotary tables, and of cached keys and values: float32 of a bfloat16 model on the CPU, the model's own elsewhere.
+at::ScalarType attention_type(at::ScalarType type, at::Device device);
 
 namespace reference {
 at::Tensor rms_norm(const at::Tensor& x_TC, const at::Tensor& w_C, double eps);

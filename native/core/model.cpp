@@ -2,7 +2,6 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/embedding.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/tensor.h>
 
@@ -163,7 +162,7 @@ const Model::Ropes& Model::ropes_for(const Packing& packing) const {
     const int64_t grown = std::min(std::max(needed, std::max<int64_t>(2 * have, 512)),
                                    std::max(needed, config_.max_positions));
     const auto make = [&](const RopeConfig& rope) {
-      return make_rope(grown, config_.head_dim, rope, options_.dtype().toScalarType(), options_.device());
+      return make_rope(grown, config_.head_dim, rope, attention_type(dtype(), device()), device());
     };
     ropes_.full = make(config_.rope);
     ropes_.windowed = config_.local_rope == config_.rope ? ropes_.full : make(config_.local_rope);
@@ -171,7 +170,7 @@ const Model::Ropes& Model::ropes_for(const Packing& packing) const {
   return ropes_;
 }
 
-at::Tensor Model::norm_weight(const at::Tensor& w) const { return config_.norm_adds_one ? w + 1 : w; }
+at::Tensor Model::norm_weight(const at::Tensor& w) const { return config_.norm_adds_one ? w.to(attention_type(dtype(), device())) + 1 : w; }
 
 at::Tensor Model::norm(const at::Tensor& x_TC, const at::Tensor& w_C) const {
   return rms_norm(x_TC, norm_weight(w_C), config_.rms_norm_eps);
@@ -186,7 +185,7 @@ at::Tensor Model::project(const at::Tensor& x, const at::Tensor& weight, const a
 
 at::Tensor Model::embed(const Packing& packing) const {
   const at::Tensor ids = at::tensor(at::ArrayRef<int32_t>(packing.ids), at::kLong).to(options_.device());
-  const at::Tensor x = at::embedding(embedding_VC_, ids);
+  const at::Tensor x = embed_rows(embedding_VC_, ids);
   return config_.embedding_scale != 1 ? x * config_.embedding_scale : x;
 }
 
@@ -236,16 +235,17 @@ at::Tensor Model::forward(const Packing& packing, const std::vector<int64_t>& ca
 
 KvCache Model::make_cache(int64_t rows) const {
   KvCache cache;
+  const auto options = options_.dtype(attention_type(dtype(), device()));
   for (int64_t l = 0; l < config_.num_layers; ++l) {
-    cache.k.push_back(at::empty({rows, config_.num_kv_heads * config_.head_dim}, options_));
-    cache.v.push_back(at::empty({rows, config_.num_kv_heads * config_.head_dim}, options_));
+    cache.k.push_back(at::empty({rows, config_.num_kv_heads * config_.head_dim}, options));
+    cache.v.push_back(at::empty({rows, config_.num_kv_heads * config_.head_dim}, options));
   }
   return cache;
 }
 
 int64_t Model::cache_bytes_per_row() const {
   return 2 * config_.num_layers * config_.num_kv_heads * config_.head_dim *
-         static_cast<int64_t>(options_.dtype().itemsize());
+         static_cast<int64_t>(at::elementSize(attention_type(dtype(), device())));
 }
 
 int64_t Model::activation_bytes_per_token() const {

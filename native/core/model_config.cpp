@@ -216,7 +216,8 @@ ModelConfig read_model_config(const std::filesystem::path& folder) {
   const std::filesystem::path generation = folder / "generation_config.json";
   std::error_code ignored;
   if (!std::filesystem::exists(generation, ignored)) return config;
-  const Json root = parse_json(read_text(generation, max_json_bytes), generation.string());
+  config.generation_json = read_text(generation, max_json_bytes);
+  const Json root = parse_json(config.generation_json, generation.string());
   const std::vector<int32_t> ids = ConfigReader(root, generation.string()).token_ids("eos_token_id", config.vocab_size);
   if (!ids.empty()) config.eos_ids = ids;
   return config;

@@ -39,6 +39,7 @@ struct ModelConfig {
   double logit_softcap = 0;          // gemma2: the same for logits
   std::vector<int32_t> eos_ids;      // may be empty
   std::string json;                  // the text it came from, written back as it was
+  std::string generation_json;       // of generation_config.json, likewise; empty where there is none
 };
 
 // Errors: ILR_INVALID_MODEL naming the key, what was expected and what came; ILR_UNSUPPORTED naming the architecture or

@@ -51,9 +51,10 @@ struct ScoreTokens : torch::autograd::Function<ScoreTokens> {
   static variable_list forward(AutogradContext* ctx, const at::Tensor& hidden, const at::Tensor& weight, double softcap,
                                const at::Tensor& targets, double temperature) {
     const int64_t rows = hidden.size(0);
-    const int64_t chunk = rows_per_chunk(weight.size(0), hidden.element_size());
+    const auto type = sum_type(hidden.scalar_type());  // of logits, log-probs and their gradients
+    const int64_t chunk = rows_per_chunk(weight.size(0), at::elementSize(type));
     const CudaKernels* kernels = gpu::kernels_for(hidden);
-    const auto options = kernels != nullptr ? hidden.options().dtype(at::kFloat) : hidden.options();
+    const auto options = hidden.options().dtype(type);
     at::Tensor logprobs = at::empty({rows}, options), entropies = at::empty({rows}, options);
     at::Tensor lse = kernels != nullptr ? at::empty({rows}, options) : at::Tensor();
     for (int64_t begin = 0; begin < rows; begin += chunk) {
@@ -88,9 +89,10 @@ struct ScoreTokens : torch::autograd::Function<ScoreTokens> {
       return grad.defined() ? grad.narrow(0, begin, n).contiguous() : grad;
     };
     const int64_t rows = hidden.size(0);
-    const int64_t chunk = rows_per_chunk(weight.size(0), hidden.element_size());
+    const auto type = sum_type(hidden.scalar_type());
+    const int64_t chunk = rows_per_chunk(weight.size(0), at::elementSize(type));
     at::Tensor dhidden = at::empty_like(hidden), dweight;
-    if (ctx->needs_input_grad(1)) dweight = at::zeros_like(weight);  // not of a frozen base
+    if (ctx->needs_input_grad(1)) dweight = at::zeros_like(weight, weight.options().dtype(type));  // not of a frozen base
     for (int64_t begin = 0; begin < rows; begin += chunk) {
       const int64_t n = std::min(chunk, rows - begin);
       const at::Tensor h = hidden.narrow(0, begin, n), chosen = targets.narrow(0, begin, n);
@@ -108,6 +110,7 @@ struct ScoreTokens : torch::autograd::Function<ScoreTokens> {
       matrix_product_into(dh, dlogits, weight);
       if (dweight.defined()) matrix_product_into(dweight, dlogits.t(), h, true);
     }
+    if (dweight.defined()) dweight = dweight.to(weight.scalar_type());
     return {dhidden, dweight, at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };

@@ -1,7 +1,7 @@
 import {readFile} from 'node:fs/promises';
 import {availableParallelism} from 'node:os';
 import path from 'node:path';
-import {lossOf, type RunConfig} from '../config.js';
+import {lossOf, optimizerOf, type RunConfig} from '../config.js';
 import {IlrError} from '../errors.js';
 import {type NativeLoadOptions, NativePolicy} from '../native/native-policy.js';
 import {NativeRuntime} from '../native/runtime.js';
@@ -37,13 +37,18 @@ export async function openRun(config: RunConfig, checkpoint?: Checkpoint): Promi
     for (const [index, agent] of config.agents.entries()) {
       const folder = folders[index] as string;
       const tokenizer = checkpoint ? folder : (agent.tokenizer ?? folder);
+      const {kind, moments} = optimizerOf(config, agent.name);
       const {policy, text} = await loadModel(runtimes[index] as NativeRuntime, folder, tokenizer, {
         chat: agent.chat,
         template: agent.template,
         optimizer: checkpoint !== undefined,
+        dtype: agent.dtype,
+        optimizerKind: kind,
+        moments,
       });
       const source = referenceSource(config, index, checkpoint && folder);
-      const reference = source && (await loadPolicy(source, {runtime: runtimes[index], trainable: false}));
+      const reference =
+        source && (await loadPolicy(source, {runtime: runtimes[index], trainable: false, dtype: agent.dtype}));
       const {name, system: systemPrompt, temperature} = agent;
       agents.push({name, policy, text, systemPrompt, temperature, ...(reference && {reference})});
       sideFiles.push(await readSideFiles(folder, tokenizer, profileOf(config, index)));
@@ -137,12 +142,10 @@ async function loadModel(
   options: {
     readonly chat?: Readonly<Record<string, unknown>>;
     readonly template?: 'auto' | 'plain';
-    readonly optimizer?: boolean;
-    readonly trainable?: boolean;
-  },
+  } & Pick<NativeLoadOptions, 'optimizer' | 'trainable' | 'dtype' | 'optimizerKind' | 'moments'>,
 ): Promise<{policy: NativePolicy; text: AgentText}> {
-  const {optimizer, trainable, chat, template} = options;
-  const policy = await loadPolicy(model, {runtime, optimizer, trainable});
+  const {chat, template, ...opening} = options;
+  const policy = await loadPolicy(model, {runtime, ...opening});
   const {vocabSize, eosIds} = policy.info();
   return {policy, text: await loadAgentText(tokenizer, {chat, template, vocabSize, eosIds})};
 }

@@ -1,4 +1,4 @@
-import {lossOf, optimizerOf} from '../config.js';
+import {lossOf, optimizerOptionsOf} from '../config.js';
 import type {TrainingBatch, UpdateResult} from '../policy.js';
 import {Random} from '../random.js';
 import {phaseOf, type Run} from '../run.js';
@@ -48,7 +48,8 @@ export async function updateAgent(
   const results = await learn(agent.policy, batches, {
     iterations: config.iterations,
     update: {
-      ...optimizerOf(config, agent.name),
+      ...optimizerOptionsOf(config, agent.name),
+      gradientCheckpointing: config.gradientCheckpointing,
       ...lossOptions(loss, config.advantage),
       temperature: agent.temperature,
       ...(loss.type === 'dr_grpo' && {maxCompletionTokens: config.method === 'ilr' ? Math.max(share, fuse) : share}),

@@ -39,6 +39,8 @@ export type AddonAdapterOptions = Omit<NewAdapterOptions, 'seed'> & {readonly fo
 export interface AddonPolicyOptions {
   readonly dtype?: string;
   readonly trainable?: boolean;
+  readonly optimizerKind?: string;
+  readonly moments?: string;
   readonly adapter?: AddonAdapterOptions;
 }
 

@@ -22,6 +22,8 @@ import {NativeRuntime} from './runtime.js';
 export interface NativeShareOptions {
   /** Default true. False keeps no optimiser, and `update` is refused. */
   readonly trainable?: boolean;
+  readonly optimizerKind?: NativePolicyOptions['optimizerKind'];
+  readonly moments?: NativePolicyOptions['moments'];
   /** Trained in place of the model, which stays as it is. */
   readonly adapter?: AdapterOptions;
   /** Reads the optimizer.safetensors of `adapter.folder` too. */
@@ -32,10 +34,20 @@ export interface NativeShareOptions {
 export interface NativePolicyOptions {
   /** A private CPU runtime, disposed with the policy, when left out. */
   readonly runtime?: NativeRuntime;
-  /** Of weights and arithmetic: `float32` (default), or `float64` on the CPU, for checking. Files in bfloat16 and float16 are read into it. */
-  readonly dtype?: 'float32' | 'float64';
+  /**
+  Of weights and arithmetic: `float32` (default), `bfloat16` (sums, norms, softmax, log-probs and losses stay float32), or `float64`
+  on the CPU, for checking. Files in float32, bfloat16 and float16 are read into it.
+  */
+  readonly dtype?: 'float32' | 'bfloat16' | 'float64';
   /** Default true. False keeps no optimiser, and `update` is refused. */
   readonly trainable?: boolean;
+  /**
+  `adamw` (default): AdamW with a float32 master of the weights. `lean`, with dtype `bfloat16`: the weights and the 16 bits that they lack,
+  together the same master.
+  */
+  readonly optimizerKind?: 'adamw' | 'lean';
+  /** AdamW's averages. Left out: `float32` for `adamw`, `bfloat16` for `lean`. `int8`: blocks of 256 (arXiv 2110.02861). */
+  readonly moments?: 'float32' | 'bfloat16' | 'int8';
   /** Trained in place of the model, which stays as it is. */
   readonly adapter?: AdapterOptions;
   readonly signal?: AbortSignal;

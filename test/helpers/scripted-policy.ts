@@ -97,6 +97,8 @@ export class ScriptedPolicy implements Policy {
       dtype: 'none',
       device: 'cpu',
       step: this.state.updates,
+      weightBytes: 0,
+      optimizerBytes: 0,
       trainedParameters: 1,
     };
   }
