@@ -54,6 +54,24 @@ const loss = lossKeys
   })
   .transform((own) => resolveLoss(own));
 
+const adaptable = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'] as const;
+
+const adapter = z.strictObject({
+  rank: z.int().positive().max(4096).optional().describe('r; 8 when left out.'),
+  alpha: z.number().positive().optional().describe('The adapter’s term is scaled by alpha / rank; 16 when left out.'),
+  rankStabilized: z.boolean().optional().describe('alpha / √rank in its place (rsLoRA); false when left out.'),
+  targetModules: z
+    .array(z.enum([...adaptable, 'all-linear']))
+    .min(1)
+    .optional()
+    .describe(`\`all-linear\` (when left out), or some of ${adaptable.join(', ')}.`),
+  folder: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('An adapter in PEFT’s format to go on from, in place of a new one; the keys above are its own then.'),
+});
+
 const agent = z.strictObject({
   name: z
     .string()
@@ -78,6 +96,12 @@ const agent = z.strictObject({
     .enum(['float32', 'bfloat16'])
     .default('float32')
     .describe('Of the weights and of the arithmetic; sums, norms, softmax and losses are float32 in both.'),
+  adapter: adapter
+    .optional()
+    .describe(
+      'Trains a LoRA adapter in place of the model. Agents with an adapter, and those that are not trained, share one copy of the weights of one `model`.',
+    ),
+  trainable: z.boolean().default(true).describe('false: takes part, and stays as it is.'),
   loss: lossKeys
     .optional()
     .meta({sameAs: 'loss', description: 'What this agent has of its own; the rest is the run’s.'}),

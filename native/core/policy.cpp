@@ -165,6 +165,9 @@ Policy::~Policy() = default;
 
 std::unique_ptr<Policy> Policy::load(Runtime& runtime, const std::filesystem::path& folder,
                                      const PolicyOptions& options, bool with_optimizer) {
+  if (!std::filesystem::exists(folder / "config.json") && std::filesystem::exists(folder / kAdapterConfigFile)) {
+    throw Error("ILR_INVALID_MODEL", folder.string() + " is an adapter: load the folder of its base with {adapter: {folder}}");
+  }
   const ModelConfig config = read_model_config(folder);
   const SafetensorsReader weights = SafetensorsReader::open_folder(folder);
   auto state = std::make_unique<State>(runtime, config, options);

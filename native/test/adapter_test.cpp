@@ -464,6 +464,9 @@ TEST("LoRA: tensors that are missing, of another shape or too many are refused b
   CHECK_THROWS("ILR_IO", "adapter_config.json", on_worker([](Runtime& runtime) {
                  Policy::load(runtime, golden("qwen2-tied"), adapted(golden("qwen2-tied")), false);
                }));
+  CHECK_THROWS("ILR_INVALID_MODEL", "is an adapter", on_worker([](Runtime& runtime) {
+                 Policy::load(runtime, golden("lora-all"), {}, false);
+               }));
   const TemporaryFolder pickled;
   std::filesystem::copy_file(golden("lora-all/adapter_config.json"), pickled / "adapter_config.json");
   write_text(pickled / "adapter_model.bin", "x");

@@ -61,13 +61,14 @@ export function register(program: Command): void {
   program
     .command('sample')
     .description('Let a model answer one prompt.')
-    .argument('<model>', 'Hugging Face folder, or an agent of a checkpoint')
+    .argument('<model>', 'Hugging Face folder, an adapter in PEFT’s format, or an agent of a checkpoint')
     .argument('<prompt>', 'what the model reads')
     .option('--temperature <number>', '0: the most likely tokens (default: as in training, else 1)', temperature)
     .option('--max-new-tokens <count>', 'length of the answer', positive, 512)
     .option('--seed <number>', 'the same seed gives the same answer', count, 0)
     .option('--system <text>', 'system prompt (default: as in training)')
     .option('--raw', 'go on with the prompt as it is, without the chat template')
+    .option('--base <folder>', "an adapter's base (default: the folder that adapter_config.json names)")
     .option('--device <device>', 'cpu, cuda, cuda:N or auto', device, 'auto')
     .action(async (model: string, prompt: string, options) => {
       const [found, ...others] = await findModels(model);
@@ -79,6 +80,7 @@ export function register(program: Command): void {
       const interrupt = interruptSignals();
       const agent = await loadAgent(found?.folder ?? model, {
         system: options.system,
+        base: options.base,
         device: options.device,
         trainable: false,
       });

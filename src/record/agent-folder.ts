@@ -27,6 +27,8 @@ const profileSchema = z.object({
   temperature: z.number().positive(),
   prompt: z.string(),
   maxNewTokens: z.int().positive(),
+  /** Where the weights are, of an agent that was not trained: its folder holds none. */
+  base: z.string().min(1).optional(),
 });
 
 /** How an agent was asked when it learned (`ilr.json` in its folder), so that it can be asked the same way again. */
@@ -42,6 +44,7 @@ export function profileOf(config: RunConfig, index: number): AgentProfile {
     temperature: agent.temperature,
     prompt: config.dialogue.prompts.share,
     maxNewTokens: config.dialogue.maxNewTokens.share,
+    ...(!agent.trainable && {base: path.resolve(agent.adapter?.folder ?? agent.model)}),
   };
 }
 
@@ -85,14 +88,17 @@ async function readIfThere(file: string): Promise<Buffer | undefined> {
   );
 }
 
-/** Fills an existing empty folder with a Hugging Face model: weights, config, tokenizer; `optimizer` adds what training needs to go on. */
+/**
+Fills an existing empty folder with a Hugging Face model, or an adapter in PEFT's format: weights, config, tokenizer; `optimizer`
+adds what training needs to go on. What is not trained keeps its weights where they are, and ilr.json names the place.
+*/
 export async function writeAgentFolder(
   folder: string,
   policy: Policy,
   sideFiles: ReadonlyMap<string, Uint8Array>,
   options: {readonly optimizer: boolean},
 ): Promise<void> {
-  await policy.save(folder, options);
+  if (policy.info().trainedParameters !== 0) await policy.save(folder, options);
   for (const [name, content] of sideFiles) await writeSynced(path.join(folder, name), content);
 }
 

@@ -100,6 +100,7 @@ export class ScriptedPolicy implements Policy {
       weightBytes: 0,
       optimizerBytes: 0,
       trainedParameters: 1,
+      adapter: {rank: 1, alpha: 1, rankStabilized: false, targetModules: ['q_proj'], parameters: 1},
     };
   }
 
