@@ -3,6 +3,7 @@
 #include <exception>
 #include <string>
 
+#include <dlfcn.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -56,7 +57,33 @@ int run_all(const std::string& filter) {
   return failed > 0 || passed == 0 ? 1 : 0;
 }
 
+bool open_library(const char* file) {
+  if (dlopen(file, RTLD_NOW | RTLD_GLOBAL) != nullptr) return true;
+  std::printf("cannot open %s: %s\n", file, dlerror());
+  return false;
+}
+
 }  // namespace
+
+std::string test_device() {
+  const char* device = std::getenv("ILR_TEST_DEVICE");
+  return device != nullptr ? device : "cpu";
+}
+
+bool open_gpu() {
+  if (test_device() == "cpu") return true;
+  // Before the first call into LibTorch, which would settle that there is no GPU.
+  const char* kernels = std::getenv("ILR_CUDA_LIBRARY");
+  return open_library("libtorch_cuda.so") && (kernels == nullptr || open_library(kernels));
+}
+
+void report_figure(const std::string& name, double value, double bound) {
+  std::printf("figure  %s: %.3g, at most %.3g\n", name.c_str(), value, bound);
+  if (value <= bound) return;
+  std::ostringstream message;
+  message << name << ": expected at most " << bound << ", got " << value;
+  fail(name.c_str(), 0, message.str());
+}
 
 std::vector<Test>& tests() {
   static std::vector<Test> all;
@@ -114,4 +141,7 @@ TemporaryFolder::~TemporaryFolder() {
 
 }  // namespace ilr::test
 
-int main(int argc, char** argv) { return ilr::test::run_all(argc > 1 ? argv[1] : ""); }
+int main(int argc, char** argv) {
+  if (!ilr::test::open_gpu()) return 1;
+  return ilr::test::run_all(argc > 1 ? argv[1] : "");
+}
