@@ -319,7 +319,7 @@ export interface Policy {
   generate(request: GenerateRequest): Generation;
   logprobs(request: ScoreRequest): Promise<ScoreResult>;
   update(batch: TrainingBatch, options: UpdateOptions): Promise<UpdateResult>;
-  /** Weights ← mix·(those of `other`) + (1 − mix)·(these), for a reference policy that follows; models of one shape on one runtime. */
+  /** Weights ← mix·(those of `other`) + (1 − mix)·(these), for a reference policy that follows; models of one shape. */
   copyFrom(other: Policy, mix: number): Promise<void>;
   /**
   Writes config.json and model.safetensors, generation_config.json where the model was loaded with one (of an adapter, PEFT's

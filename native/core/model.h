@@ -42,6 +42,7 @@ class Model {
   Model with_adapter(std::shared_ptr<const Adapter> adapter) const;
   const Adapter* adapter() const { return adapter_.get(); }
   Model clone() const;  // weights of its own, without the adapter
+  bool is_shared() const { return owners_.use_count() > 1; }  // another handle on the same weights is alive
   // What is trained: the adapter's parameters where there is one, else the model's own.
   const NamedTensors& trained_parameters() const { return adapter_ ? adapter_->parameters() : parameters_; }
   void require_grad(bool on);  // of the trained parameters
@@ -89,6 +90,7 @@ class Model {
   std::vector<Layer> layers_;
   NamedTensors parameters_;
   std::shared_ptr<const Adapter> adapter_;
+  std::shared_ptr<const int> owners_ = std::make_shared<const int>(0);  // counts the handles on these weights
   mutable Ropes ropes_;
 };
 

@@ -83,6 +83,16 @@ class Policy {
   ScoreResult logprobs(const ScoreRequest&, const Control&);
   UpdateResult update(const TrainingBatch&, const UpdateOptions&, const Control&);
 
+  // Weights <- mix * (those of `other`) + (1 - mix) * (these): a reference policy that follows (TRL: alpha 0.6). Exact at
+  // mix 1. Both without an adapter; or both with adapters of one shape over one base, and mix 1 (a mix of two adapters'
+  // factors is not the mix of their products). An optimiser's moments stay. Errors ILR_INVALID_ARGUMENT: other shapes, or
+  // weights that serve other policies too.
+  // `other` must be of the same runtime; what `copy_weights` hands out may cross threads.
+  void copy_from(const Policy& other, double mix);
+  class Weights;
+  std::shared_ptr<const Weights> copy_weights() const;
+  void copy_from(const Weights& weights, double mix);
+
   // Writes config.json and model.safetensors, or with an adapter PEFT's adapter_config.json (which names the base's
   // folder) and adapter_model.safetensors, or with `merge` the whole model with the adapter's terms added; and
   // optimizer.safetensors where `with_optimizer`, which names the weights it belongs to; generation_config.json where the

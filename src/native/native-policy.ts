@@ -120,19 +120,16 @@ export class NativePolicy implements Policy {
     return runCall(() => this.native.update(batch, options), options);
   }
 
+  /**
+  A policy of another runtime is copied there first: for that time its weights are held twice.
+
+  @throws IlrError `ILR_INVALID_ARGUMENT` where the shapes differ, where the weights of this policy serve others too, where one
+  has an adapter and the other none, or where adapters are to be mixed: they are copied (`mix` 1).
+  */
   copyFrom(other: Policy, mix: number): Promise<void> {
     return runCall(() => {
       if (!(other instanceof NativePolicy)) {
-        throw new IlrError(
-          'ILR_INVALID_ARGUMENT',
-          'copyFrom: expected a NativePolicy of the same runtime, got another Policy.',
-        );
-      }
-      if (this.native.copyFrom === undefined) {
-        throw new IlrError(
-          'ILR_UNSUPPORTED',
-          'copyFrom: the addon that was built cannot do it; run ilr-native setup again.',
-        );
+        throw new IlrError('ILR_INVALID_ARGUMENT', 'copyFrom: expected a NativePolicy, got another Policy.');
       }
       return this.native.copyFrom(other.native, mix);
     });
