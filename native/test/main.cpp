@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -39,13 +40,18 @@ Outcome run_one(const Test& test) {
   return Outcome::passed;
 }
 
-// Runs the tests whose titles hold `filter`; the exit code.
-int run_all(const std::string& filter) {
+// Runs the tests whose titles hold one of `filters` (all where there is none); the exit code.
+int run_all(const std::vector<std::string>& filters) {
+  const auto is_wanted = [&](const std::string& title) {
+    return filters.empty() || std::any_of(filters.begin(), filters.end(), [&](const std::string& filter) {
+             return title.find(filter) != std::string::npos;
+           });
+  };
   int passed = 0;
   int failed = 0;
   int skipped = 0;
   for (const Test& test : tests()) {
-    if (test.title.find(filter) == std::string::npos) continue;
+    if (!is_wanted(test.title)) continue;
     const Outcome outcome = run_one(test);
     passed += outcome == Outcome::passed;
     failed += outcome == Outcome::failed;
@@ -143,5 +149,5 @@ TemporaryFolder::~TemporaryFolder() {
 
 int main(int argc, char** argv) {
   if (!ilr::test::open_gpu()) return 1;
-  return ilr::test::run_all(argc > 1 ? argv[1] : "");
+  return ilr::test::run_all({argv + 1, argv + argc});
 }

@@ -143,6 +143,8 @@ TEST("safetensors: a shape whose product overflows is refused") {
   check_refused(file_of(R"({"a":)" + entry("F32", "[4611686018427387904]", "[0,0]") + "}", 0), "more than 2^63");
   check_refused(file_of(R"({"a":)" + entry("F32", "[4611686018427387905]", "[0,4]") + "}", 4), "more than 2^63");
   check_refused(file_of(R"({"a":)" + entry("F32", "[4294967296,4294967296]", "[0,0]") + "}", 0), "more than 2^63");
+  // No bytes, but strides that overflow.
+  check_refused(file_of(R"({"a":)" + entry("F32", "[0,4294967296,4294967296]", "[0,0]") + "}", 0), "more than 2^63");
 }
 
 TEST("safetensors: overlapping tensors and gaps are refused") {
