@@ -101,7 +101,7 @@ export class NativePolicy implements Policy {
   }
 
   info(): PolicyInfo {
-    return this.native.info();
+    return reading(() => this.native.info());
   }
 
   setTokenBytes(table: TokenBytes): Promise<void> {
@@ -109,7 +109,7 @@ export class NativePolicy implements Policy {
   }
 
   generate(request: GenerateRequest): Generation {
-    return new NativeGeneration(this.native, request);
+    return new NativeGeneration(() => this.native, request);
   }
 
   logprobs(request: ScoreRequest): Promise<ScoreResult> {
@@ -162,9 +162,11 @@ export class NativePolicy implements Policy {
   }
 
   /** Waits for the calls made before, then frees the weights. Later calls reject with `ILR_DISPOSED`. */
-  dispose(): Promise<void> {
-    this.disposal ??= this.native.dispose().then(() => this.ownRuntime?.release());
-    return this.disposal;
+  async dispose(): Promise<void> {
+    await reading(() => {
+      this.disposal ??= this.native.dispose().then(() => this.ownRuntime?.release());
+      return this.disposal;
+    });
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -177,10 +179,10 @@ async function make(
   signal: AbortSignal | undefined,
   start: (native: AddonRuntime) => AddonCall<AddonPolicy>,
 ): Promise<NativePolicy> {
-  if (runtime !== undefined && !(runtime instanceof NativeRuntime)) {
+  if (runtime !== undefined && !reading(() => runtime instanceof NativeRuntime)) {
     throw new IlrError('ILR_INVALID_ARGUMENT', `runtime: expected a NativeRuntime, got ${typeof runtime}`);
   }
-  if (runtime) return NativePolicy.of(await runCall(() => start(runtime.native), {signal}), undefined);
+  if (runtime !== undefined) return NativePolicy.of(await runCall(() => start(runtime.native), {signal}), undefined);
   const ownRuntime = await NativeRuntime.open();
   try {
     return NativePolicy.of(await runCall(() => start(ownRuntime.native), {signal}), new Lease(ownRuntime));
