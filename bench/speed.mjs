@@ -1,6 +1,6 @@
-// Tokens per second of generate, logprobs and update (completion tokens) for the demo's two tiny models, one thread.
+// Tokens per second of generate, logprobs and update (completion tokens) for the demo's two tiny models, one thread, or on a GPU.
 // The same in PyTorch, and the floor: bench/peer-pytorch.py.
-//   node bench/speed.mjs [--out bench/results/speed.json]
+//   node bench/speed.mjs [--device cuda] [--out bench/results/speed.json]
 import {NativePolicy} from '../dist/src/native/native-policy.js';
 import {NativeRuntime} from '../dist/src/native/runtime.js';
 import {generateRequest, models, scoreRequest, trainingBatch} from './models.mjs';
@@ -43,8 +43,10 @@ async function measureModel(config, runtime) {
   return results;
 }
 
-const runtime = await NativeRuntime.open({threads: 1});
+const at = process.argv.indexOf('--device');
+const device = at < 0 ? 'cpu' : process.argv[at + 1];
+const runtime = await NativeRuntime.open({device, threads: 1});
 const results = {};
 for (const [name, config] of Object.entries(models)) results[name] = await measureModel(config, runtime);
-report('speed.mjs', {threads: 1, rounds, ...results});
+report('speed.mjs', {device, threads: 1, rounds, ...results});
 await runtime.dispose();

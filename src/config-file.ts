@@ -265,6 +265,9 @@ function resolvePaths(config: RunConfig, baseOf: (keys: Path) => string): RunCon
       ...agent,
       model: resolve(['agents', i, 'model'], agent.model),
       ...(agent.tokenizer !== undefined && {tokenizer: resolve(['agents', i, 'tokenizer'], agent.tokenizer)}),
+      ...(agent.adapter?.folder !== undefined && {
+        adapter: {...agent.adapter, folder: resolve(['agents', i, 'adapter', 'folder'], agent.adapter.folder)},
+      }),
     })),
     data: {
       ...data,

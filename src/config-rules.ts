@@ -5,9 +5,11 @@ import {lossProblems, type Problem, resolveLoss} from './config-loss.js';
 export function problemsOf(config: RunConfig): Problem[] {
   return [
     ...agentLossProblems(config),
+    ...adapterProblems(config),
     ...referenceProblems(config),
     ...advantageProblems(config),
     ...overlongProblems(config),
+    ...optimizerProblems(config),
   ];
 }
 
@@ -17,6 +19,26 @@ function agentLossProblems({agents, loss}: RunConfig): Problem[] {
       ? []
       : lossProblems(agent.loss, loss).map((problem) => ({...problem, path: ['agents', i, 'loss', ...problem.path]})),
   );
+}
+
+function adapterProblems({agents}: RunConfig): Problem[] {
+  const problems: Problem[] = [];
+  for (const [i, {adapter: {folder, ...rest} = {}, adapter, trainable}] of agents.entries()) {
+    for (const [key, input] of Object.entries(folder === undefined ? {} : rest)) {
+      if (input === undefined) continue;
+      const message = `expected adapter.${key} only without adapter.folder, whose adapter has its own`;
+      problems.push({path: ['agents', i, 'adapter', key], message, input});
+    }
+    if (adapter !== undefined && !trainable && folder === undefined) {
+      const message = 'expected a folder with trainable: false, for a new adapter changes nothing before it is trained';
+      problems.push({path: ['agents', i, 'adapter'], message, input: adapter});
+    }
+  }
+  if (agents.every(({trainable}) => !trainable)) {
+    const message = 'expected at least one agent that is trained';
+    problems.push({path: ['agents', 0, 'trainable'], message, input: false});
+  }
+  return problems;
 }
 
 function referenceProblems({agents, loss, reference}: RunConfig): Problem[] {
@@ -108,4 +130,14 @@ function overlongProblems({reward, dialogue, method}: RunConfig): Problem[] {
       message: `expected at most dialogue.maxNewTokens.${stage} (${tokens})`,
       input: cache,
     }));
+}
+
+function optimizerProblems({agents, optimizer}: RunConfig): Problem[] {
+  return agents.flatMap((agent, i) => {
+    const kind = agent.optimizer?.kind ?? optimizer.kind;
+    if (kind !== 'lean' || agent.dtype === 'bfloat16') return [];
+    const message =
+      'expected bfloat16 with optimizer.kind: lean, which keeps bfloat16 weights and the bits that they lack';
+    return [{path: ['agents', i, 'dtype'], message, input: agent.dtype}];
+  });
 }

@@ -2,6 +2,7 @@ import {z} from 'zod';
 import {type LossSettings, lossKeys, lossProblems, resolveLoss} from './config-loss.js';
 import {problemsOf} from './config-rules.js';
 import {samplingKeys} from './config-sampling.js';
+import type {OptimizerOptions} from './policy.js';
 
 /**
 The configuration of a run: the one schema, with every default. `docs/config.md` is generated from it.
@@ -21,12 +22,27 @@ const positiveInt = z.int().positive();
 const fraction = z.number().min(0).max(1);
 
 const optimizer = z.strictObject({
+  kind: z
+    .enum(['adamw', 'lean'])
+    .default('adamw')
+    .describe(
+      '`adamw`: AdamW with float32 master weights. `lean`: bfloat16 weights and the 16 bits that they lack, together the same master; needs `dtype: bfloat16`.',
+    ),
+  moments: z
+    .enum(['float32', 'bfloat16', 'int8'])
+    .optional()
+    .describe('AdamW’s averages, 4, 2 or 1 bytes each. Left out: `float32` for `adamw`, `bfloat16` for `lean`.'),
   learningRate: z.number().positive().default(1e-6),
   warmupSteps: z.int().nonnegative().default(0),
+  schedule: z
+    .enum(['constant', 'linear', 'cosine'])
+    .default('constant')
+    .describe('From the warm-up’s end to the run’s: steps × minibatches × iterations.'),
+  minLearningRateFraction: fraction.default(0).describe('What `linear` and `cosine` leave of the learning rate.'),
   beta1: fraction.default(0.9),
   beta2: fraction.default(0.999),
   epsilon: z.number().positive().default(1e-8),
-  weightDecay: z.number().nonnegative().default(0),
+  weightDecay: z.number().nonnegative().default(0).describe('Of all but norms and biases.'),
   maxGradNorm: z.number().nonnegative().default(1),
 });
 
@@ -38,6 +54,24 @@ const loss = lossKeys
     }
   })
   .transform((own) => resolveLoss(own));
+
+const adaptable = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'] as const;
+
+const adapter = z.strictObject({
+  rank: z.int().positive().max(4096).optional().describe('r; 8 when left out.'),
+  alpha: z.number().positive().optional().describe('The adapter’s term is scaled by alpha / rank; 16 when left out.'),
+  rankStabilized: z.boolean().optional().describe('alpha / √rank in its place (rsLoRA); false when left out.'),
+  targetModules: z
+    .array(z.enum([...adaptable, 'all-linear']))
+    .min(1)
+    .optional()
+    .describe(`\`all-linear\` (when left out), or some of ${adaptable.join(', ')}.`),
+  folder: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('An adapter in PEFT’s format to go on from, in place of a new one; the keys above are its own then.'),
+});
 
 const agent = z.strictObject({
   name: z
@@ -59,6 +93,16 @@ const agent = z.strictObject({
     .default('auto')
     .describe('`auto`: the tokenizer’s chat template, `plain` where it has none.'),
   temperature: z.number().positive().default(1).describe('Of sampling and of training: the same distribution.'),
+  dtype: z
+    .enum(['float32', 'bfloat16'])
+    .default('float32')
+    .describe('Of the weights and of the arithmetic; sums, norms, softmax and losses are float32 in both.'),
+  adapter: adapter
+    .optional()
+    .describe(
+      'Trains a LoRA adapter in place of the model. Agents with an adapter, and those that are not trained, share one copy of the weights of one `model`.',
+    ),
+  trainable: z.boolean().default(true).describe('false: takes part, and stays as it is.'),
   sampling: samplingKeys
     .optional()
     .describe('How answers are drawn besides. What is drawn from another distribution than is trained is warned of.'),
@@ -291,6 +335,10 @@ const keys = z.strictObject({
     .default(false)
     .describe('grpo: draw as many questions per step as an ILR step’s generated tokens pay for.'),
   optimizer: optimizer.prefault({}),
+  gradientCheckpointing: z
+    .boolean()
+    .default(false)
+    .describe('Compute each layer again in the backward pass: less memory, about a third more time, the same bits.'),
   loss: loss.prefault({}),
   advantage: advantage.prefault({}),
   reference: reference.prefault({}),
@@ -334,4 +382,10 @@ export function lossOf({loss, agents}: Pick<RunConfig, 'loss' | 'agents'>, name:
 export function optimizerOf({optimizer, agents}: RunConfig, name: string): RunConfig['optimizer'] {
   const own = Object.entries(agents.find((agent) => agent.name === name)?.optimizer ?? {});
   return {...optimizer, ...Object.fromEntries(own.filter(([, value]) => value !== undefined))};
+}
+
+/** What an update takes of that; its schedule ends with the run. */
+export function optimizerOptionsOf(config: RunConfig, name: string): OptimizerOptions {
+  const {kind: _, moments: __, ...options} = optimizerOf(config, name);
+  return {...options, totalSteps: config.steps * config.minibatches * config.iterations};
 }

@@ -268,6 +268,9 @@ export interface PolicyInfo {
   readonly device: string;
   /** Optimiser steps taken. */
   readonly step: number;
+  readonly weightBytes: number;
+  /** Moments, and master or remainder; 0 where it is frozen. */
+  readonly optimizerBytes: number;
   /** 0 where the policy is frozen. */
   readonly trainedParameters: number;
   /** Where it trains, or has loaded, an adapter in place of the model. */
@@ -316,9 +319,13 @@ export interface Policy {
   generate(request: GenerateRequest): Generation;
   logprobs(request: ScoreRequest): Promise<ScoreResult>;
   update(batch: TrainingBatch, options: UpdateOptions): Promise<UpdateResult>;
-  /** Weights ← mix·(those of `other`) + (1 − mix)·(these), for a reference policy that follows; models of one shape on one runtime. */
+  /** Weights ← mix·(those of `other`) + (1 − mix)·(these), for a reference policy that follows; models of one shape. */
   copyFrom(other: Policy, mix: number): Promise<void>;
-  /** Writes config.json and model.safetensors (of an adapter, PEFT's adapter_config.json and adapter_model.safetensors), and optimizer.safetensors with `optimizer: true`, into an existing folder; each file is synced. */
+  /**
+  Writes config.json and model.safetensors, generation_config.json where the model was loaded with one (of an adapter, PEFT's
+  adapter_config.json and adapter_model.safetensors), and optimizer.safetensors with
+  `optimizer: true`, into an existing folder: all are synced, then renamed together. What fails leaves the folder's files as they were.
+  */
   save(folder: string, options?: SaveOptions): Promise<void>;
   dispose(): Promise<void>;
 }

@@ -158,10 +158,24 @@ function requireNames(names: readonly string[]): void {
   );
 }
 
-function requireReference(config: RunConfig, {name, policy, reference}: Agent): void {
+/** False of an agent that takes part and stays as it is. */
+export function isTrained({policy}: Agent): boolean {
+  return policy.info().trainedParameters !== 0;
+}
+
+function requireReference(config: RunConfig, agent: Agent): void {
+  const {name, policy, reference} = agent;
   const {kind} = config.reference;
   const {beta} = lossOf(config, name);
-  if (beta === 0 || kind === 'none' || kind === 'base') return;
+  if (beta === 0 || kind === 'none' || !isTrained(agent)) return;
+  if (kind === 'base') {
+    if (policy.info().adapter !== undefined) return;
+    throw new IlrError(
+      'ILR_INVALID_ARGUMENT',
+      `Expected ${name} to have an adapter (agents[].adapter) with reference.kind: base, whose reference is the model under it; ` +
+        'it trains the whole model. Give it one, or use reference.kind: frozen.',
+    );
+  }
   if (reference !== undefined && reference !== policy) return;
   throw new IlrError(
     'ILR_INVALID_ARGUMENT',

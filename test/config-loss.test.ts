@@ -49,6 +49,12 @@ test('a resolved configuration is a configuration, and comes to the same', (t) =
     {},
     {loss: {preset: 'gspo', beta: 0.1}, reference: {kind: 'synchronised', every: 4}},
     {loss: {type: 'vespo', importanceCorrection: 'token_mask'}},
+    {
+      agents: [
+        {name: 'ann', model: 'm', adapter: {rank: 4, targetModules: ['q_proj']}},
+        {name: 'bob', model: 'm', trainable: false},
+      ],
+    },
     {loss: {type: 'sapo', entropyBonus: 0.01}, advantage: {baseline: 'ema'}},
     {agents: [agents[0] as never, {name: 'bob', model: 'm', loss: {type: 'cispo'}, optimizer: {learningRate: 1}}]},
   ];
@@ -128,6 +134,21 @@ for (const [what, changes, expected] of [
     'an agent’s own option that its loss ignores',
     {agents: [agents[0], {name: 'bob', model: 'm', loss: {type: 'cispo', delta: 3}}]},
     /^agents\.1\.loss\.delta: .*loss\.type is cispo/,
+  ],
+  [
+    'an adapter’s folder beside settings of a new one',
+    {agents: [agents[0], {name: 'bob', model: 'm', adapter: {folder: 'a', rank: 4}}]},
+    /^agents\.1\.adapter\.rank: .*only without adapter\.folder/,
+  ],
+  [
+    'a new adapter that is not trained',
+    {agents: [agents[0], {name: 'bob', model: 'm', adapter: {rank: 4}, trainable: false}]},
+    /^agents\.1\.adapter: expected a folder with trainable: false/,
+  ],
+  [
+    'nobody who is trained',
+    {agents: agents.map((agent) => ({...agent, trainable: false}))},
+    /^agents\.0\.trainable: expected at least one/,
   ],
   [
     'an agent’s own beta without a reference',

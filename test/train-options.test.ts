@@ -145,6 +145,30 @@ test('an adapter’s base is its reference: no other policy is needed', async (t
   t.truthy(agents[0]?.policy.batches[0]?.completions.refLogprobs);
 });
 
+test('the base as the reference of an agent that trains its whole model is refused by name', async (t) => {
+  const agents = sumsAgents();
+  const {policy} = agents[1] as ScriptedAgent;
+  const info = policy.info.bind(policy);
+  policy.info = () => ({...info(), adapter: undefined});
+  const {error} = await run({config: {steps: 1, loss: {beta: 0.1}, reference: {kind: 'base'}}, agents});
+  t.like(error, {code: 'ILR_INVALID_ARGUMENT'});
+  t.regex(String(error), /Expected bob to have an adapter/);
+});
+
+test('an agent that is not trained takes part, and needs no reference', async (t) => {
+  const agents = [withReferences()[0], sumsAgents()[1]] as [ScriptedAgent, ScriptedAgent];
+  const {policy} = agents[1];
+  const info = policy.info.bind(policy);
+  policy.info = () => ({...info(), trainedParameters: 0});
+  const {error, recorder} = await run({config: {steps: 2, loss: {beta: 0.1}, reference: {kind: 'frozen'}}, agents});
+  t.is(error, undefined);
+  t.is(policy.batches.length, 0);
+  t.true(agents[0].policy.batches.length > 0);
+  t.is(recorder.steps[1]?.['bob/tokens/trained'], 0);
+  t.true((recorder.steps[1]?.['bob/tokens/generated'] ?? 0) > 0);
+  t.is(recorder.steps[1]?.['bob/grad_norm'], undefined);
+});
+
 test('only agents with a beta of their own need a reference, and it must be another policy', async (t) => {
   const config = {
     steps: 1,

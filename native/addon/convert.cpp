@@ -156,6 +156,8 @@ PolicyOptions policy_options(const Fields& fields) {
   PolicyOptions options;
   if (fields.has("dtype")) options.dtype = text(fields.get("dtype"), "options.dtype", 32);
   options.trainable = fields.flag_or("trainable", true);
+  if (fields.has("optimizerKind")) options.optimizer = text(fields.get("optimizerKind"), "options.optimizerKind", 32);
+  if (fields.has("moments")) options.moments = text(fields.get("moments"), "options.moments", 32);
   options.adapter = adapter_options(fields);
   return options;
 }
@@ -408,6 +410,8 @@ Napi::Value to_js(Napi::Env env, const PolicyInfo& info) {
   out.Set("dtype", info.dtype);
   out.Set("device", info.device);
   out.Set("step", number(env, info.step));
+  out.Set("weightBytes", number(env, info.weight_bytes));
+  out.Set("optimizerBytes", number(env, info.optimizer_bytes));
   out.Set("trainedParameters", number(env, info.trained_parameters));
   if (info.adapter) out.Set("adapter", to_js(env, *info.adapter));
   return out;

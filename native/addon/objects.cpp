@@ -2,12 +2,14 @@
 
 #include <filesystem>
 #include <functional>
+#include <future>
 #include <string>
 #include <utility>
 
 #include "../core/error.h"
 #include "../core/memory.h"
 #include "convert.h"
+#include "fields.h"
 
 namespace ilr::addon {
 namespace {
@@ -141,14 +143,71 @@ Napi::Value save(const Napi::CallbackInfo& info, const std::shared_ptr<PolicyHan
 
 Napi::Value share_policy(const Napi::CallbackInfo& info, const std::shared_ptr<PolicyHandle>& policy);
 
+// Marks the objects that hold a policy, so that no other object is taken for one.
+constexpr napi_type_tag policy_tag{0x6f1d9ac0b1fe4d5aULL, 0x9b7c21f6a43e8d10ULL};
+
+std::shared_ptr<PolicyHandle> policy_of(const Napi::Value& value) {
+  bool is_policy = false;
+  void* handle = nullptr;
+  if (!value.IsObject() || napi_check_object_type_tag(value.Env(), value, &policy_tag, &is_policy) != napi_ok ||
+      !is_policy || napi_unwrap(value.Env(), value, &handle) != napi_ok) {
+    refuse("other", "a policy of this addon", describe_value(value));
+  }
+  return *static_cast<std::shared_ptr<PolicyHandle>*>(handle);
+}
+
+void hold_policy(Napi::Object object, const std::shared_ptr<PolicyHandle>& policy) {
+  auto* handle = new std::shared_ptr<PolicyHandle>(policy);
+  const auto free = [](napi_env, void* data, void*) { delete static_cast<std::shared_ptr<PolicyHandle>*>(data); };
+  if (napi_wrap(object.Env(), object, handle, free, nullptr, nullptr) != napi_ok) {
+    delete handle;
+    throw Napi::Error::New(object.Env(), "The policy object could not be made.");
+  }
+  napi_type_tag_object(object.Env(), object, &policy_tag);
+}
+
+// From a policy of another runtime the weights are copied on that one's worker, in its queue's order; this one's waits for
+// them in its own. A job waits only for one that was posted before it, so that no two wait for each other.
+Napi::Value copy_from(const Napi::CallbackInfo& info, const std::shared_ptr<PolicyHandle>& policy) {
+  const std::shared_ptr<PolicyHandle> other = policy_of(info[0]);
+  if (!info[1].IsNumber()) refuse("mix", "a number from 0 to 1", describe_value(info[1]));
+  const double mix = info[1].As<Napi::Number>().DoubleValue();
+  Runtime &own = policy->runtime(), &source = other->runtime();
+  std::function<Environment::Settle()> work;
+  const auto settled = [](Napi::Env env) { return env.Undefined(); };
+  if (&own == &source) {
+    work = [core = policy->core, from = other->core, mix, settled] {
+      core->policy->copy_from(*from->policy, mix);
+      return Environment::Settle(settled);
+    };
+  } else {
+    auto weights = std::make_shared<std::promise<std::shared_ptr<const Policy::Weights>>>();
+    source.post([from = other->core, weights] {
+      try {
+        weights->set_value(from->policy->copy_weights());
+      } catch (...) {
+        weights->set_exception(std::current_exception());
+      }
+    });
+    auto copied = std::make_shared<std::future<std::shared_ptr<const Policy::Weights>>>(weights->get_future());
+    work = [core = policy->core, copied, mix, settled] {
+      core->policy->copy_from(*copied->get(), mix);
+      return Environment::Settle(settled);
+    };
+  }
+  return policy->environment().start(info.Env(), own, std::make_shared<Call>(info.Env()), work);
+}
+
 Napi::Object policy_object(Napi::Env env, const std::shared_ptr<PolicyHandle>& policy) {
   Napi::Object object = Napi::Object::New(env);
+  hold_policy(object, policy);
   add_method(object, "info", [policy](const Napi::CallbackInfo& info) {
     return to_js(info.Env(), policy->core->info);
   });
   add_method(object, "generate", [policy](const Napi::CallbackInfo& info) { return generate(info, policy); });
   add_method(object, "logprobs", [policy](const Napi::CallbackInfo& info) { return logprobs(info, policy); });
   add_method(object, "update", [policy](const Napi::CallbackInfo& info) { return update(info, policy); });
+  add_method(object, "copyFrom", [policy](const Napi::CallbackInfo& info) { return copy_from(info, policy); });
   add_method(object, "share", [policy](const Napi::CallbackInfo& info) { return share_policy(info, policy); });
   add_method(object, "setTokenBytes", [policy](const Napi::CallbackInfo& info) {
     return set_token_bytes(info, policy);

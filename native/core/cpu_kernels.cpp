@@ -52,13 +52,36 @@ inline void axpy(T* y, T a, const T* x, const Dim& dim) {
   for (int64_t i = 0; i < dim; ++i) y[i] += a * x[i];
 }
 
-// The rows of a segment's keys (or values) that query row j sees, in order.
+// The keys that one query row sees: the last `count` of a segment's prefix and own rows, in order.
+struct Keys {
+  int64_t prefix_begin, prefix_count, own_begin, own_count;
+  int64_t count() const { return prefix_count + own_count; }
+};
+
+inline Keys keys_of(const Segment& s, int64_t j, int64_t window) {
+  const int64_t own = s.own_past + j + 1, all = s.prefix_len + own;
+  const int64_t skipped = window > 0 && all > window ? all - window : 0;
+  const int64_t skipped_prefix = skipped < s.prefix_len ? skipped : s.prefix_len;
+  const int64_t skipped_own = skipped - skipped_prefix;
+  return {s.prefix_begin + skipped_prefix, s.prefix_len - skipped_prefix, s.own_begin + skipped_own, own - skipped_own};
+}
+
 template <typename T, typename F>
-inline void each_key(const T* base, int64_t stride, int64_t offset, const Segment& s, int64_t own, F&& f) {
-  const T* prefix = base + s.prefix_begin * stride + offset;
-  for (int64_t i = 0; i < s.prefix_len; ++i) f(i, prefix + i * stride);
-  const T* rows = base + s.own_begin * stride + offset;
-  for (int64_t i = 0; i < own; ++i) f(s.prefix_len + i, rows + i * stride);
+inline void each_key(const T* base, int64_t stride, int64_t offset, const Keys& keys, F&& f) {
+  const T* prefix = base + keys.prefix_begin * stride + offset;
+  for (int64_t i = 0; i < keys.prefix_count; ++i) f(i, prefix + i * stride);
+  const T* rows = base + keys.own_begin * stride + offset;
+  for (int64_t i = 0; i < keys.own_count; ++i) f(keys.prefix_count + i, rows + i * stride);
+}
+
+// Scores bent towards +-softcap; slope [n] takes the derivative, where it is wanted.
+template <typename T>
+inline void cap_scores(T* scores, T* slope, int64_t n, T softcap) {
+  for (int64_t i = 0; i < n; ++i) {
+    const T bent = std::tanh(scores[i] / softcap);
+    scores[i] = softcap * bent;
+    if (slope != nullptr) slope[i] = 1 - bent * bent;
+  }
 }
 
 // Per-thread buffers of the attention weights, kept from call to call.
@@ -71,7 +94,7 @@ struct Buffer {
 
 template <typename T>
 T* scratch(int which, int64_t size) {
-  thread_local Buffer<T> buffers[2];
+  thread_local Buffer<T> buffers[3];
   Buffer<T>& b = buffers[which];
   if (b.size < size) {
     std::free(b.data);
@@ -99,22 +122,34 @@ struct Tile {
 };
 constexpr int64_t kDepth = 256;  // of k at once: the packed columns stay in the first-level cache
 
-// Columns [j, j + columns) of b for one run of k, row after row, zeros beyond n.
 template <typename T>
-void pack_columns(const GemmArgs<T>& g, int64_t j, int64_t k_begin, int64_t depth, T* packed) {
+inline T widen(T x) {
+  return x;
+}
+template <typename T>
+inline T widen(Bf16 x) {
+  const uint32_t bits = static_cast<uint32_t>(x.bits) << 16;
+  float value;
+  __builtin_memcpy(&value, &bits, sizeof value);
+  return static_cast<T>(value);
+}
+
+// Columns [j, j + columns) of b for one run of k, row after row, zeros beyond n.
+template <typename T, typename B>
+void pack_columns(const GemmArgs<T, B>& g, int64_t j, int64_t k_begin, int64_t depth, T* packed) {
   constexpr int64_t columns = Tile<T>::columns;
   const int64_t valid = g.n - j < columns ? g.n - j : columns;
-  const T* b = g.b + k_begin * g.b_row + j * g.b_column;
+  const B* b = g.b + k_begin * g.b_row + j * g.b_column;
   if (valid < columns) {
     for (int64_t i = 0; i < depth * columns; ++i) packed[i] = 0;
   }
   if (g.b_column == 1) {
     for (int64_t k = 0; k < depth; ++k) {
-      for (int64_t c = 0; c < valid; ++c) packed[k * columns + c] = b[k * g.b_row + c];
+      for (int64_t c = 0; c < valid; ++c) packed[k * columns + c] = widen<T>(b[k * g.b_row + c]);
     }
   } else {
     for (int64_t c = 0; c < valid; ++c) {
-      for (int64_t k = 0; k < depth; ++k) packed[k * columns + c] = b[k * g.b_row + c * g.b_column];
+      for (int64_t k = 0; k < depth; ++k) packed[k * columns + c] = widen<T>(b[k * g.b_row + c * g.b_column]);
     }
   }
 }
@@ -159,8 +194,8 @@ void multiply_last_rows(int64_t rows, const T* a, int64_t a_row, int64_t a_colum
   }
 }
 
-template <typename T>
-void gemm(const GemmArgs<T>& g) {
+template <typename T, typename B>
+void gemm(const GemmArgs<T, B>& g) {
   constexpr int64_t columns = Tile<T>::columns;
   T* packed = scratch<T>(0, kDepth * columns);
   for (int64_t j = 0; j < g.n; j += columns) {
@@ -189,11 +224,12 @@ void attend(const AttentionArgs<T>& a, const Segment& s, int64_t kv_head) {
   T* p = scratch<T>(0, s.prefix_len + s.own_past + s.q_len);
   with_head_dim(a.head_dim, [&](auto dim) {
     for (int64_t j = 0; j < s.q_len; ++j) {
-      const int64_t own = s.own_past + j + 1;
-      const int64_t n = s.prefix_len + own;
+      const Keys keys = keys_of(s, j, a.window);
+      const int64_t n = keys.count();
       for (int64_t h = kv_head * group; h < (kv_head + 1) * group; ++h) {
         const T* q = a.q + (s.q_begin + j) * a.q_stride + h * dim;
-        each_key(a.k, a.k_stride, kv_head * dim, s, own, [&](int64_t i, const T* k) { p[i] = dot(q, k, dim) * a.scale; });
+        each_key(a.k, a.k_stride, kv_head * dim, keys, [&](int64_t i, const T* k) { p[i] = dot(q, k, dim) * a.scale; });
+        if (a.softcap > 0) cap_scores<T>(p, nullptr, n, a.softcap);
         T top = p[0];
         for (int64_t i = 1; i < n; ++i) top = p[i] > top ? p[i] : top;
         T sum = 0;
@@ -201,7 +237,7 @@ void attend(const AttentionArgs<T>& a, const Segment& s, int64_t kv_head) {
         T* out = a.out + (s.q_begin + j) * a.heads * dim + h * dim;
         for (int64_t d = 0; d < dim; ++d) out[d] = 0;
         const T inverse = 1 / sum;
-        each_key(a.v, a.v_stride, kv_head * dim, s, own,
+        each_key(a.v, a.v_stride, kv_head * dim, keys,
                  [&](int64_t i, const T* v) { axpy(out, p[i] * inverse, v, dim); });
         if (a.lse != nullptr) a.lse[(s.q_begin + j) * a.heads + h] = top + std::log(sum);
       }
@@ -216,10 +252,11 @@ void attend_backward(const AttentionGradArgs<T>& g, const Segment& s, int64_t kv
   const int64_t most = s.prefix_len + s.own_past + s.q_len;
   T* p = scratch<T>(0, most);
   T* dp = scratch<T>(1, most);
+  T* slope = a.softcap > 0 ? scratch<T>(2, most) : nullptr;
   with_head_dim(a.head_dim, [&](auto dim) {
     for (int64_t j = 0; j < s.q_len; ++j) {
-      const int64_t own = s.own_past + j + 1;
-      const int64_t n = s.prefix_len + own;
+      const Keys keys = keys_of(s, j, a.window);
+      const int64_t n = keys.count();
       const int64_t row = s.q_begin + j;
       for (int64_t h = kv_head * group; h < (kv_head + 1) * group; ++h) {
         const T* q = a.q + row * a.q_stride + h * dim;
@@ -228,15 +265,24 @@ void attend_backward(const AttentionGradArgs<T>& g, const Segment& s, int64_t kv
         T* dq = g.dq + row * g.dq_stride + h * dim;
         const T lse = a.lse[row * a.heads + h];
         const T delta = dot(out, dout, dim);
-        each_key(a.k, a.k_stride, kv_head * dim, s, own,
-                 [&](int64_t i, const T* k) { p[i] = dot(q, k, dim) * a.scale - lse; });
-        each_key(a.v, a.v_stride, kv_head * dim, s, own, [&](int64_t i, const T* v) { dp[i] = dot(dout, v, dim); });
+        if (a.softcap > 0) {
+          each_key(a.k, a.k_stride, kv_head * dim, keys, [&](int64_t i, const T* k) { p[i] = dot(q, k, dim) * a.scale; });
+          cap_scores(p, slope, n, a.softcap);
+          for (int64_t i = 0; i < n; ++i) p[i] -= lse;
+        } else {
+          each_key(a.k, a.k_stride, kv_head * dim, keys,
+                   [&](int64_t i, const T* k) { p[i] = dot(q, k, dim) * a.scale - lse; });
+        }
+        each_key(a.v, a.v_stride, kv_head * dim, keys, [&](int64_t i, const T* v) { dp[i] = dot(dout, v, dim); });
         for (int64_t i = 0; i < n; ++i) p[i] = std::exp(p[i]);
         for (int64_t i = 0; i < n; ++i) dp[i] = p[i] * (dp[i] - delta) * a.scale;
-        each_key(a.k, a.k_stride, kv_head * dim, s, own, [&](int64_t i, const T* k) { axpy(dq, dp[i], k, dim); });
-        each_key(g.dk, g.dk_stride, kv_head * dim, s, own,
+        if (a.softcap > 0) {
+          for (int64_t i = 0; i < n; ++i) dp[i] *= slope[i];
+        }
+        each_key(a.k, a.k_stride, kv_head * dim, keys, [&](int64_t i, const T* k) { axpy(dq, dp[i], k, dim); });
+        each_key(g.dk, g.dk_stride, kv_head * dim, keys,
                  [&](int64_t i, const T* dk) { axpy(const_cast<T*>(dk), dp[i], q, dim); });
-        each_key(g.dv, g.dv_stride, kv_head * dim, s, own,
+        each_key(g.dv, g.dv_stride, kv_head * dim, keys,
                  [&](int64_t i, const T* dv) { axpy(const_cast<T*>(dv), p[i], dout, dim); });
       }
     }
@@ -314,6 +360,39 @@ void swiglu_backward(const T* dy, const T* gate_up, T* dgate_up, int64_t rows, i
   }
 }
 
+// gelu(x) in its tanh form is x * sigmoid(2 u(x)) with u(x) = sqrt(2 / pi) (x + 0.044715 x^3). arXiv 1606.08415.
+template <typename T>
+constexpr T kGeluScale = static_cast<T>(1.5957691216057307);  // 2 sqrt(2 / pi)
+template <typename T>
+constexpr T kGeluCubic = static_cast<T>(0.044715);
+
+template <typename T>
+void geglu(const T* gate_up, T* y, int64_t rows, int64_t width) {
+  for (int64_t r = 0; r < rows; ++r, gate_up += 2 * width, y += width) {
+    const T* up = gate_up + width;
+    for (int64_t i = 0; i < width; ++i) {
+      const T x = gate_up[i];
+      y[i] = x * sigmoid(kGeluScale<T> * (x + kGeluCubic<T> * x * x * x)) * up[i];
+    }
+  }
+}
+
+template <typename T>
+void geglu_backward(const T* dy, const T* gate_up, T* dgate_up, int64_t rows, int64_t width) {
+  for (int64_t r = 0; r < rows; ++r, gate_up += 2 * width, dgate_up += 2 * width, dy += width) {
+    const T* up = gate_up + width;
+    for (int64_t i = 0; i < width; ++i) {
+      const T x = gate_up[i];
+      const T z = kGeluScale<T> * (x + kGeluCubic<T> * x * x * x);
+      // rest is 1 - share; taken as a difference, its rounding would be multiplied by x^3.
+      const T share = sigmoid(z), rest = sigmoid(-z);
+      const T slope = kGeluScale<T> * (1 + 3 * kGeluCubic<T> * x * x);
+      dgate_up[i] = dy[i] * up[i] * share * (1 + x * rest * slope);
+      dgate_up[width + i] = dy[i] * x * share;
+    }
+  }
+}
+
 template <typename T>
 double sample(const T* logits, T* scratch, int64_t vocab, double inverse_temperature, double u, int32_t* token) {
   const T scale = static_cast<T>(inverse_temperature);
@@ -342,8 +421,8 @@ template <typename T>
 CpuKernels<T> kernels() {
 #define ILR_STRING(x) #x
 #define ILR_NAME(x) ILR_STRING(x)
-  return {&gemm<T>, &attend<T>,   &attend_backward<T>, &rotate<T>, &rms_norm<T>, &rms_norm_backward<T>, &swiglu<T>,
-          &swiglu_backward<T>, &sample<T>, ILR_NAME(ILR_CPU_CAPABILITY)};
+  return {&gemm<T, T>, &gemm<T, Bf16>, &attend<T>, &attend_backward<T>, &rotate<T>, &rms_norm<T>, &rms_norm_backward<T>, &swiglu<T>,
+          &swiglu_backward<T>, &geglu<T>, &geglu_backward<T>, &sample<T>, ILR_NAME(ILR_CPU_CAPABILITY)};
 }
 template CpuKernels<float> kernels<float>();
 template CpuKernels<double> kernels<double>();

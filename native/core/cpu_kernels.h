@@ -8,7 +8,8 @@
 namespace ilr {
 
 // Which keys a run of query rows sees: every row of the prefix, then its own rows up to itself.
-// Row j of the run attends prefix [prefix_begin, +prefix_len) and own [own_begin, +own_past + j + 1).
+// Row j of the run attends prefix [prefix_begin, +prefix_len) and own [own_begin, +own_past + j + 1); of these only the last
+// `window` where attention has one.
 struct Segment {
   int64_t q_begin = 0;
   int64_t q_len = 0;
@@ -28,7 +29,9 @@ struct AttentionArgs {
   T* lse;        // [T, H], or null
   int64_t q_stride, k_stride, v_stride;
   int64_t heads, kv_heads, head_dim;
+  int64_t window;  // 0: none
   T scale;
+  T softcap;       // 0: none
 };
 
 template <typename T>
@@ -41,11 +44,16 @@ struct AttentionGradArgs {
   int64_t dq_stride, dk_stride, dv_stride;
 };
 
+// A bfloat16 number: the upper half of a float32.
+struct Bf16 {
+  uint16_t bits;
+};
+
 // c [M, N] = a [M, K] b [K, N], or c += a b. Any strides of a and b; rows of c are contiguous.
-template <typename T>
+template <typename T, typename B = T>
 struct GemmArgs {
   const T* a;
-  const T* b;
+  const B* b;
   T* c;
   int64_t m, n, k;
   int64_t a_row, a_column, b_row, b_column, c_row;
@@ -57,6 +65,7 @@ struct CpuKernels {
   // Every element of c is summed over k in the same order whatever m and n are, so that a row's result does not depend on
   // its neighbours.
   void (*gemm)(const GemmArgs<T>&);
+  void (*gemm_bf16)(const GemmArgs<T, Bf16>&);  // b widened as it is read, the sums in T
   // One segment, the query heads of one key-value head.
   void (*attend)(const AttentionArgs<T>&, const Segment&, int64_t kv_head);
   void (*attend_backward)(const AttentionGradArgs<T>&, const Segment&, int64_t kv_head);
@@ -72,6 +81,9 @@ struct CpuKernels {
   // y = silu(gate) * up; rows of gate_up are [gate | up].
   void (*swiglu)(const T* gate_up, T* y, int64_t rows, int64_t width);
   void (*swiglu_backward)(const T* dy, const T* gate_up, T* dgate_up, int64_t rows, int64_t width);
+  // The same with gelu in its tanh form.
+  void (*geglu)(const T* gate_up, T* y, int64_t rows, int64_t width);
+  void (*geglu_backward)(const T* dy, const T* gate_up, T* dgate_up, int64_t rows, int64_t width);
   // Draws one token of softmax(logits * inverse_temperature) at u in [0, 1); scratch: [V]. Returns its log-prob;
   // not finite where the logits are not.
   double (*sample)(const T* logits, T* scratch, int64_t vocab, double inverse_temperature, double u, int32_t* token);

@@ -89,21 +89,51 @@ MappedFile::~MappedFile() {
   if (data_ != nullptr) ::munmap(const_cast<char*>(data_), static_cast<size_t>(size_));
 }
 
-void write_synced(const std::filesystem::path& file, const std::function<void(const WriteBytes&)>& fill) {
-  std::filesystem::path partial = file;
-  partial += ".partial";
+namespace {
+
+std::filesystem::path partial_of(std::filesystem::path file) { return file += ".partial"; }
+
+}  // namespace
+
+PendingFiles::~PendingFiles() {
+  for (const auto& file : files_) ::unlink(partial_of(file).c_str());
+}
+
+void PendingFiles::add(const std::filesystem::path& file, const std::function<void(const WriteBytes&)>& fill) {
+  const std::filesystem::path partial = partial_of(file);
   FileDescriptor fd(::open(partial.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666));
   if (fd.get() < 0) fail_io("create", file, errno);
-  try {
-    fill([&](const void* data, size_t size) { write_all(fd.get(), static_cast<const char*>(data), size, file); });
-    if (::fsync(fd.get()) != 0) fail_io("sync", file, errno);
-    if (::close(fd.release()) != 0) fail_io("close", file, errno);
-    if (::rename(partial.c_str(), file.c_str()) != 0) fail_io("rename to", file, errno);
-  } catch (...) {
-    ::unlink(partial.c_str());
-    throw;
+  files_.push_back(file);
+  fill([&](const void* data, size_t size) { write_all(fd.get(), static_cast<const char*>(data), size, file); });
+  if (::fsync(fd.get()) != 0) fail_io("sync", file, errno);
+  if (::close(fd.release()) != 0) fail_io("close", file, errno);
+}
+
+void PendingFiles::remove(const std::filesystem::path& file) { removed_.push_back(file); }
+
+void PendingFiles::commit() {
+  const std::vector<std::filesystem::path> files = files_;
+  for (const auto& file : files) {
+    if (std::filesystem::is_directory(file)) fail_io("rename to", file, EISDIR);
   }
-  sync_folder_of(file);
+  for (const auto& file : removed_) {
+    if (::unlink(file.c_str()) != 0 && errno != ENOENT) fail_io("remove", file, errno);
+  }
+  for (const auto& file : files) {
+    if (::rename(partial_of(file).c_str(), file.c_str()) != 0) fail_io("rename to", file, errno);
+    std::erase(files_, file);
+  }
+  if (!files.empty()) sync_folder_of(files.front());
+}
+
+void write_synced(const std::filesystem::path& file, const std::function<void(const WriteBytes&)>& fill) {
+  PendingFiles files;
+  files.add(file, fill);
+  files.commit();
+}
+
+void write_text(PendingFiles& files, const std::filesystem::path& file, const std::string& text) {
+  files.add(file, [&](const WriteBytes& write) { write(text.data(), text.size()); });
 }
 
 void write_text(const std::filesystem::path& file, const std::string& text) {

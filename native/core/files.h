@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <vector>
 
 namespace ilr {
 
@@ -25,6 +26,25 @@ class MappedFile {
 };
 
 using WriteBytes = std::function<void(const void* data, size_t size)>;
+
+// Files of one folder that change together: each is written and synced under another name, and commit gives all of them
+// theirs, one rename after the other. What fails before leaves every file as it was; a machine that stops between two
+// renames leaves some of the new ones (optimizer.safetensors tells: weights_stamp in policy_files.h).
+class PendingFiles {
+ public:
+  PendingFiles() = default;
+  ~PendingFiles();  // removes what was not committed
+  PendingFiles(const PendingFiles&) = delete;
+  PendingFiles& operator=(const PendingFiles&) = delete;
+
+  // Calls `fill` with a function that appends bytes. Error ILR_IO (a full disk included).
+  void add(const std::filesystem::path& file, const std::function<void(const WriteBytes&)>& fill);
+  void remove(const std::filesystem::path& file);  // on commit, where it is there
+  void commit();                                   // Error ILR_IO
+
+ private:
+  std::vector<std::filesystem::path> files_, removed_;
+};
 
 // Calls `fill` with a function that appends bytes. Writes beside `file`, syncs and renames, so that a file of that name is
 // whole or as it was before. Error ILR_IO (a full disk included); the partial file is removed.

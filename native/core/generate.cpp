@@ -10,7 +10,6 @@
 #include <string_view>
 
 #include "error.h"
-#include "matmul.h"
 #include "random.h"
 #include "sampler.h"
 #include "stop_strings.h"
@@ -79,7 +78,7 @@ class Generator {
     regions_.resize(std::min<size_t>(slots_.size(), static_cast<size_t>(request.prompts.size())));
     cache_ = model.make_cache(static_cast<int64_t>(regions_.size()) * prompt_rows_ +
                               static_cast<int64_t>(slots_.size()) * new_rows_);
-    const at::Tensor& w = model.output_weight_VC();
+    const at::Tensor& w = model.output_head().weight_VC;
     last_hidden_ = at::empty({static_cast<int64_t>(regions_.size()), w.size(1)}, w.options());
     counters_.slots = static_cast<int64_t>(slots_.size());
   }
@@ -194,7 +193,7 @@ class Generator {
 
   // Draws a token for each slot from its row of `hidden`, and gives back the slots that ended; how many did.
   int64_t append(const std::vector<int64_t>& slots, const std::vector<int64_t>& rows, const at::Tensor& hidden) {
-    const at::Tensor logits = matrix_product(hidden, model_.output_weight_VC().t());
+    const at::Tensor logits = model_.output_head().logits(hidden);
     std::vector<Draw> draws;
     for (size_t i = 0; i < slots.size(); ++i) {
       const Slot& slot = slots_[slots[i]];

@@ -158,7 +158,8 @@ const CudaKernels* kernels_for(const at::Tensor& x) { return x.is_cuda() && has_
 
 const CudaKernels* attention_kernels_for(const at::Tensor& qkv_TR, const AttentionShape& shape) {
   const CudaKernels* kernels = kernels_for(qkv_TR);
-  return kernels != nullptr && shape.head_dim <= kernels->largest_head_dim ? kernels : nullptr;
+  const bool is_plain = shape.window == 0 && shape.softcap == 0 && shape.scale == AttentionShape{1, 1, shape.head_dim}.scale;
+  return kernels != nullptr && is_plain && shape.head_dim <= kernels->largest_head_dim ? kernels : nullptr;
 }
 
 at::Tensor rms_norm(const CudaKernels& kernels, const at::Tensor& x_TC, const at::Tensor& w_C, double eps) {

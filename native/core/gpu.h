@@ -14,7 +14,7 @@ namespace ilr::gpu {
 
 // The loaded table where it has kernels for x's device and dtype (float32, bfloat16), else null.
 const CudaKernels* kernels_for(const at::Tensor& x);
-// The same for attention, which has kernels up to a head size.
+// The same for attention, which has kernels up to a head size, without window, softcap or a scale of its own.
 const CudaKernels* attention_kernels_for(const at::Tensor& qkv_TR, const AttentionShape& shape);
 
 at::Tensor rms_norm(const CudaKernels&, const at::Tensor& x_TC, const at::Tensor& w_C, double eps);

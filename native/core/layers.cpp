@@ -1,13 +1,17 @@
 #include "layers.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/ops/_unique.h>
+#include <ATen/ops/embedding.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include <cmath>
+#include <algorithm>
+
+#include "matmul.h"
 
 #include "gpu.h"
 
@@ -19,8 +23,30 @@ using torch::autograd::Function;
 using torch::autograd::variable_list;
 
 bool has_kernel(const at::Tensor& x) {
-  return x.device().is_cpu() && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kDouble);
+  return x.device().is_cpu() &&
+         (x.scalar_type() == at::kFloat || x.scalar_type() == at::kDouble || x.scalar_type() == at::kBFloat16);
 }
+
+// bfloat16 as float32, anything else as it is.
+at::Tensor widened(const at::Tensor& x) { return x.to(sum_type(x.scalar_type())); }
+
+struct EmbedRows : Function<EmbedRows> {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& weight, const at::Tensor& ids) {
+    ctx->save_for_backward({ids});
+    ctx->saved_data["rows"] = weight.size(0);
+    return weight.index_select(0, ids);
+  }
+
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    const auto [rows, places] = at::_unique(ctx->get_saved_variables()[0], true, true);
+    const at::Tensor& dy = grads[0];
+    at::Tensor sums = at::zeros({rows.size(0), dy.size(1)}, dy.options().dtype(at::kFloat));
+    sums.index_add_(0, places, dy.to(at::kFloat));
+    at::Tensor dweight = at::zeros({ctx->saved_data["rows"].toInt(), dy.size(1)}, dy.options());
+    dweight.index_copy_(0, rows, sums.to(dy.scalar_type()));
+    return {dweight, at::Tensor()};
+  }
+};
 
 template <typename F>
 void with_type(const at::Tensor& x, F&& f) {
@@ -32,7 +58,8 @@ void with_type(const at::Tensor& x, F&& f) {
 int64_t grain(int64_t width) { return std::max<int64_t>(1, 32768 / width); }
 
 struct RmsNorm : Function<RmsNorm> {
-  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const at::Tensor& w, double eps) {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x_in, const at::Tensor& w_in, double eps) {
+    const at::Tensor x = widened(x_in), w = widened(w_in);
     const int64_t rows = x.size(0), width = x.size(1);
     at::Tensor y = at::empty_like(x), rstd = at::empty({rows}, x.options());
     with_type(x, [&](auto zero) {
@@ -43,13 +70,14 @@ struct RmsNorm : Function<RmsNorm> {
                                   end - begin, width, eps);
       });
     });
-    ctx->save_for_backward({x, w, rstd});
-    return y;
+    ctx->save_for_backward({x_in, w_in, rstd});
+    return y.to(x_in.scalar_type());
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const auto saved = ctx->get_saved_variables();
-    const at::Tensor &x = saved[0], &w = saved[1], &rstd = saved[2], dy = grads[0].contiguous();
+    const at::Tensor x = widened(saved[0]), w = widened(saved[1]), dy = widened(grads[0]).contiguous();
+    const at::Tensor& rstd = saved[2];
     const int64_t rows = x.size(0), width = x.size(1);
     // One partial sum of dw per task, added in order: the same threads give the same bits.
     const int64_t tasks = std::min<int64_t>(at::get_num_threads(), (rows + grain(width) - 1) / grain(width));
@@ -66,38 +94,100 @@ struct RmsNorm : Function<RmsNorm> {
         }
       });
     });
-    return {dx, dw.sum(0).to(w.scalar_type()), at::Tensor()};
+    return {dx.to(saved[0].scalar_type()), dw.sum(0).to(saved[1].scalar_type()), at::Tensor()};
   }
 };
 
-struct SwiGlu : Function<SwiGlu> {
-  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& gate_up) {
+// The heads of q (or k) of a row lie side by side: to the norm's kernel they are rows of their own.
+struct HeadNorm : Function<HeadNorm> {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& qkv_in, const at::Tensor& q_norm_in,
+                            const at::Tensor& k_norm_in, const AttentionShape* shape, double eps) {
+    const at::Tensor qkv = widened(qkv_in), q_norm = widened(q_norm_in), k_norm = widened(k_norm_in);
+    const int64_t rows = qkv.size(0), stride = qkv.size(1), dim = shape->head_dim;
+    const int64_t heads = shape->heads, kv_heads = shape->kv_heads, normed = heads + kv_heads;
+    at::Tensor y = qkv.clone(), rstd = at::empty({rows, normed}, qkv.options());
+    with_type(qkv, [&](auto zero) {
+      using T = decltype(zero);
+      at::parallel_for(0, rows, grain(stride), [&](int64_t begin, int64_t end) {
+        for (int64_t r = begin; r < end; ++r) {
+          const T* x = qkv.const_data_ptr<T>() + r * stride;
+          T* out = y.mutable_data_ptr<T>() + r * stride;
+          T* inverse = rstd.mutable_data_ptr<T>() + r * normed;
+          cpu_kernels<T>().rms_norm(x, q_norm.const_data_ptr<T>(), out, inverse, heads, dim, eps);
+          cpu_kernels<T>().rms_norm(x + heads * dim, k_norm.const_data_ptr<T>(), out + heads * dim, inverse + heads,
+                                    kv_heads, dim, eps);
+        }
+      });
+    });
+    ctx->save_for_backward({qkv_in, q_norm_in, k_norm_in, rstd});
+    ctx->saved_data["heads"] = heads;
+    return y.to(qkv_in.scalar_type());
+  }
+
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    const auto saved = ctx->get_saved_variables();
+    const at::Tensor qkv = widened(saved[0]), q_norm = widened(saved[1]), k_norm = widened(saved[2]);
+    const at::Tensor &rstd = saved[3], dy = widened(grads[0]).contiguous();
+    const int64_t rows = qkv.size(0), stride = qkv.size(1), dim = q_norm.size(0);
+    const int64_t heads = ctx->saved_data["heads"].toInt(), normed = rstd.size(1), kv_heads = normed - heads;
+    // As in RmsNorm: the same threads give the same bits.
+    const int64_t tasks = std::min<int64_t>(at::get_num_threads(), (rows + grain(stride) - 1) / grain(stride));
+    at::Tensor dx = dy.clone(), dnorms = at::zeros({tasks, 2, dim}, qkv.options().dtype(at::kDouble));
+    with_type(qkv, [&](auto zero) {
+      using T = decltype(zero);
+      at::parallel_for(0, tasks, 1, [&](int64_t first, int64_t last) {
+        for (int64_t t = first; t < last; ++t) {
+          double* dw = dnorms.mutable_data_ptr<double>() + t * 2 * dim;
+          for (int64_t r = rows * t / tasks; r < rows * (t + 1) / tasks; ++r) {
+            const T* x = qkv.const_data_ptr<T>() + r * stride;
+            const T* dout = dy.const_data_ptr<T>() + r * stride;
+            T* din = dx.mutable_data_ptr<T>() + r * stride;
+            const T* inverse = rstd.const_data_ptr<T>() + r * normed;
+            const int64_t k = heads * dim;
+            cpu_kernels<T>().rms_norm_backward(dout, x, q_norm.const_data_ptr<T>(), inverse, din, dw, heads, dim);
+            cpu_kernels<T>().rms_norm_backward(dout + k, x + k, k_norm.const_data_ptr<T>(), inverse + heads, din + k,
+                                               dw + dim, kv_heads, dim);
+          }
+        }
+      });
+    });
+    const at::Tensor sums = dnorms.sum(0).to(saved[1].scalar_type());
+    return {dx.to(saved[0].scalar_type()), sums.select(0, 0), sums.select(0, 1), at::Tensor(), at::Tensor()};
+  }
+};
+
+struct Gated : Function<Gated> {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& gate_up_in, bool is_gelu) {
+    const at::Tensor gate_up = widened(gate_up_in);
     const int64_t rows = gate_up.size(0), width = gate_up.size(1) / 2;
     at::Tensor y = at::empty({rows, width}, gate_up.options());
     with_type(gate_up, [&](auto zero) {
       using T = decltype(zero);
+      const auto kernel = is_gelu ? cpu_kernels<T>().geglu : cpu_kernels<T>().swiglu;
       at::parallel_for(0, rows, grain(width), [&](int64_t begin, int64_t end) {
-        cpu_kernels<T>().swiglu(gate_up.const_data_ptr<T>() + begin * 2 * width,
-                                y.mutable_data_ptr<T>() + begin * width, end - begin, width);
+        kernel(gate_up.const_data_ptr<T>() + begin * 2 * width,
+               y.mutable_data_ptr<T>() + begin * width, end - begin, width);
       });
     });
-    ctx->save_for_backward({gate_up});
-    return y;
+    ctx->save_for_backward({gate_up_in});
+    ctx->saved_data["is_gelu"] = is_gelu;
+    return y.to(gate_up_in.scalar_type());
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
-    const at::Tensor gate_up = ctx->get_saved_variables()[0], dy = grads[0].contiguous();
+    const at::Tensor saved = ctx->get_saved_variables()[0], gate_up = widened(saved), dy = widened(grads[0]).contiguous();
     const int64_t rows = gate_up.size(0), width = gate_up.size(1) / 2;
+    const bool is_gelu = ctx->saved_data["is_gelu"].toBool();
     at::Tensor dgate_up = at::empty_like(gate_up);
     with_type(gate_up, [&](auto zero) {
       using T = decltype(zero);
+      const auto kernel = is_gelu ? cpu_kernels<T>().geglu_backward : cpu_kernels<T>().swiglu_backward;
       at::parallel_for(0, rows, grain(width), [&](int64_t begin, int64_t end) {
-        cpu_kernels<T>().swiglu_backward(dy.const_data_ptr<T>() + begin * width,
-                                         gate_up.const_data_ptr<T>() + begin * 2 * width,
-                                         dgate_up.mutable_data_ptr<T>() + begin * 2 * width, end - begin, width);
+        kernel(dy.const_data_ptr<T>() + begin * width, gate_up.const_data_ptr<T>() + begin * 2 * width,
+               dgate_up.mutable_data_ptr<T>() + begin * 2 * width, end - begin, width);
       });
     });
-    return {dgate_up};
+    return {dgate_up.to(saved.scalar_type()), at::Tensor()};
   }
 };
 
@@ -118,7 +208,7 @@ AttentionArgs<T> own_rows(const at::Tensor& qkv, at::Tensor& out, at::Tensor* ls
   const int64_t stride = qkv.size(1);
   return {base, base + s.heads * s.head_dim, base + (s.heads + s.kv_heads) * s.head_dim, out.mutable_data_ptr<T>(),
           lse != nullptr ? lse->mutable_data_ptr<T>() : nullptr, stride, stride, stride, s.heads, s.kv_heads,
-          s.head_dim, static_cast<T>(1 / std::sqrt(static_cast<double>(s.head_dim)))};
+          s.head_dim, s.window, static_cast<T>(s.scale), static_cast<T>(s.softcap)};
 }
 
 template <typename T>
@@ -133,7 +223,7 @@ void attend(const AttentionArgs<T>& args, const Packing& packing) {
 struct SelfAttention : Function<SelfAttention> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& qkv_in, const Packing* packing, const Rope* rope,
                             const AttentionShape* shape) {
-    at::Tensor qkv = qkv_in.clone();
+    at::Tensor qkv = qkv_in.to(sum_type(qkv_in.scalar_type()), false, /*copy=*/true);
     at::Tensor out = at::empty({qkv.size(0), shape->heads * shape->head_dim}, qkv.options());
     at::Tensor lse = at::empty({qkv.size(0), shape->heads}, qkv.options());
     with_type(qkv, [&](auto zero) {
@@ -141,23 +231,29 @@ struct SelfAttention : Function<SelfAttention> {
       rotate<T>(qkv, *packing, *rope, *shape, 1);
       attend(own_rows<T>(qkv, out, &lse, *shape), *packing);
     });
-    ctx->save_for_backward({qkv, out, lse, rope->cos, rope->sin});
+    // A bfloat16 input is smaller than its rotated float32 copy, which the backward pass makes again.
+    const bool is_narrow = qkv_in.scalar_type() == at::kBFloat16;
+    const at::Tensor result = out.to(qkv_in.scalar_type());
+    ctx->save_for_backward({is_narrow ? qkv_in : qkv, result, lse, rope->cos, rope->sin});
     ctx->saved_data["packing"] = reinterpret_cast<int64_t>(packing);
-    ctx->saved_data["shape"] = std::vector<int64_t>{shape->heads, shape->kv_heads, shape->head_dim};
-    return out;
+    ctx->saved_data["shape"] = std::vector<int64_t>{shape->heads, shape->kv_heads, shape->head_dim, shape->window};
+    ctx->saved_data["scores"] = std::vector<double>{shape->scale, shape->softcap};
+    return result;
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const auto saved = ctx->get_saved_variables();
-    at::Tensor out = saved[1], lse = saved[2];
-    const at::Tensor &qkv = saved[0], dout = grads[0].contiguous();
+    at::Tensor qkv = widened(saved[0]), out = widened(saved[1]), lse = saved[2];
+    const at::Tensor dout = widened(grads[0]).contiguous();
     const Rope rope{saved[3], saved[4]};
     const Packing& packing = *reinterpret_cast<const Packing*>(ctx->saved_data["packing"].toInt());
     const auto sizes = ctx->saved_data["shape"].toIntVector();
-    const AttentionShape shape{sizes[0], sizes[1], sizes[2]};
+    const auto scores = ctx->saved_data["scores"].toDoubleVector();
+    const AttentionShape shape{sizes[0], sizes[1], sizes[2], sizes[3], scores[0], scores[1]};
     at::Tensor dqkv = at::zeros_like(qkv);
     with_type(qkv, [&](auto zero) {
       using T = decltype(zero);
+      if (saved[0].scalar_type() == at::kBFloat16) rotate<T>(qkv, packing, rope, shape, 1);
       T* base = dqkv.mutable_data_ptr<T>();
       const int64_t stride = qkv.size(1), width = shape.head_dim;
       const AttentionGradArgs<T> args{own_rows<T>(qkv, out, &lse, shape), dout.const_data_ptr<T>(), base,
@@ -174,20 +270,36 @@ struct SelfAttention : Function<SelfAttention> {
       });
       rotate<T>(dqkv, packing, rope, shape, -1);
     });
-    return {dqkv, at::Tensor(), at::Tensor(), at::Tensor()};
+    return {dqkv.to(saved[0].scalar_type()), at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };
 
 }  // namespace
+
+at::Tensor embed_rows(const at::Tensor& weight_VC, const at::Tensor& ids_T) {
+  return weight_VC.scalar_type() == at::kBFloat16 ? EmbedRows::apply(weight_VC, ids_T) : at::embedding(weight_VC, ids_T);
+}
+
+at::ScalarType attention_type(at::ScalarType type, at::Device device) { return device.is_cpu() ? sum_type(type) : type; }
 
 at::Tensor rms_norm(const at::Tensor& x_TC, const at::Tensor& w_C, double eps) {
   if (const auto* kernels = gpu::kernels_for(x_TC)) return gpu::rms_norm(*kernels, x_TC, w_C, eps);
   return has_kernel(x_TC) ? RmsNorm::apply(x_TC, w_C, eps) : reference::rms_norm(x_TC, w_C, eps);
 }
 
+at::Tensor head_norm(const at::Tensor& qkv_TR, const at::Tensor& q_norm_D, const at::Tensor& k_norm_D,
+                     const AttentionShape& shape, double eps) {
+  if (!has_kernel(qkv_TR)) return reference::head_norm(qkv_TR, q_norm_D, k_norm_D, shape, eps);
+  return HeadNorm::apply(qkv_TR, q_norm_D, k_norm_D, &shape, eps);
+}
+
 at::Tensor swiglu(const at::Tensor& gate_up_T2F) {
   if (const auto* kernels = gpu::kernels_for(gate_up_T2F)) return gpu::swiglu(*kernels, gate_up_T2F);
-  return has_kernel(gate_up_T2F) ? SwiGlu::apply(gate_up_T2F) : reference::swiglu(gate_up_T2F);
+  return has_kernel(gate_up_T2F) ? Gated::apply(gate_up_T2F, false) : reference::swiglu(gate_up_T2F);
+}
+
+at::Tensor geglu(const at::Tensor& gate_up_T2F) {
+  return has_kernel(gate_up_T2F) ? Gated::apply(gate_up_T2F, true) : reference::geglu(gate_up_T2F);
 }
 
 at::Tensor self_attention(const at::Tensor& qkv_TR, const Packing& packing, const Rope& rope,
@@ -207,7 +319,7 @@ at::Tensor cached_attention(const at::Tensor& qkv_TR, const Packing& packing, co
   if (!has_kernel(qkv_TR)) {
     return reference::cached_attention(qkv_TR, packing, cache_rows, rope, shape, k_cache, v_cache);
   }
-  at::Tensor qkv = qkv_TR.contiguous();
+  at::Tensor qkv = widened(qkv_TR).contiguous();
   at::Tensor out = at::empty({qkv.size(0), shape.heads * shape.head_dim}, qkv.options());
   with_type(qkv, [&](auto zero) {
     using T = decltype(zero);
@@ -226,7 +338,7 @@ at::Tensor cached_attention(const at::Tensor& qkv_TR, const Packing& packing, co
     args.k_stride = args.v_stride = width;
     attend(args, packing);
   });
-  return out;
+  return out.to(qkv_TR.scalar_type());
 }
 
 }  // namespace ilr

@@ -1,35 +1,25 @@
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/cos.h>
+#include <ATen/ops/gelu.h>
 #include <ATen/ops/index_select.h>
+#include <ATen/ops/logical_or.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/ones.h>
-#include <ATen/ops/outer.h>
-#include <ATen/ops/pow.h>
 #include <ATen/ops/repeat_interleave.h>
 #include <ATen/ops/rsqrt.h>
 #include <ATen/ops/silu.h>
-#include <ATen/ops/sin.h>
 #include <ATen/ops/softmax.h>
+#include <ATen/ops/tanh.h>
 #include <ATen/ops/tensor.h>
+#include <ATen/ops/tril.h>
 #include <ATen/ops/triu.h>
 
-#include <cmath>
 #include <limits>
 
 #include "layers.h"
+#include "matmul.h"
 
 namespace ilr {
-
-Rope make_rope(int64_t positions, int64_t head_dim, double theta, at::ScalarType dtype, at::Device device) {
-  const at::Tensor exponent = at::arange(0, head_dim, 2, at::kDouble) / static_cast<double>(head_dim);
-  const at::Tensor frequency = at::pow(at::Scalar(theta), exponent).reciprocal();
-  // Hugging Face rounds the frequencies and the angles to float32 before the cosine; float64 keeps them whole.
-  const auto angle_type = dtype == at::kDouble ? at::kDouble : at::kFloat;
-  const at::Tensor angles = at::outer(at::arange(positions, angle_type), frequency.to(angle_type));
-  return {at::cos(angles).to(device, dtype), at::sin(angles).to(device, dtype)};
-}
 
 namespace reference {
 namespace {
@@ -44,7 +34,7 @@ at::Tensor rotate(const at::Tensor& x_TND, const at::Tensor& positions_T, const 
   const at::Tensor cos = rope.cos.index_select(0, positions_T).unsqueeze(1);
   const at::Tensor sin = rope.sin.index_select(0, positions_T).unsqueeze(1);
   const at::Tensor a = x_TND.narrow(-1, 0, half), b = x_TND.narrow(-1, half, half);
-  return at::cat({a * cos - b * sin, b * cos + a * sin}, -1);
+  return at::cat({a * cos - b * sin, b * cos + a * sin}, -1).to(x_TND.scalar_type());
 }
 
 struct Heads {
@@ -66,30 +56,51 @@ at::Tensor rows_of(const at::Tensor& kv_SKD, const Segment& s, const AttentionSh
   return at::repeat_interleave(rows, shape.heads / shape.kv_heads, 1).transpose(0, 1);
 }
 
-at::Tensor attend(const at::Tensor& q_THD, const at::Tensor& k_SKD, const at::Tensor& v_SKD, const Packing& packing,
+at::Tensor widened(const at::Tensor& x) { return x.to(sum_type(x.scalar_type())); }
+
+at::Tensor attend(const at::Tensor& q_in, const at::Tensor& k_in, const at::Tensor& v_in, const Packing& packing,
                   const AttentionShape& shape) {
+  const at::Tensor q_THD = widened(q_in), k_SKD = widened(k_in), v_SKD = widened(v_in);
   std::vector<at::Tensor> parts;
-  const double scale = 1 / std::sqrt(static_cast<double>(shape.head_dim));
   for (const Segment& s : packing.segments) {
     const at::Tensor q = q_THD.narrow(0, s.q_begin, s.q_len).transpose(0, 1);
-    at::Tensor scores = at::matmul(q, rows_of(k_SKD, s, shape).transpose(1, 2)) * scale;
-    const at::Tensor hidden = at::ones({s.q_len, scores.size(2)}, scores.options().dtype(at::kBool))
-                                  .triu(s.prefix_len + s.own_past + 1);
+    at::Tensor scores = at::matmul(q, rows_of(k_SKD, s, shape).transpose(1, 2)) * shape.scale;
+    if (shape.softcap > 0) scores = at::tanh(scores / shape.softcap) * shape.softcap;
+    const int64_t past = s.prefix_len + s.own_past;
+    const at::Tensor all = at::ones({s.q_len, scores.size(2)}, scores.options().dtype(at::kBool));
+    at::Tensor hidden = all.triu(past + 1);
+    if (shape.window > 0) hidden = hidden.logical_or(all.tril(past - shape.window));
     scores = scores.masked_fill(hidden, -std::numeric_limits<double>::infinity());
     parts.push_back(at::matmul(at::softmax(scores, -1), rows_of(v_SKD, s, shape)).transpose(0, 1));
   }
-  return at::cat(parts).reshape({q_THD.size(0), shape.heads * shape.head_dim});
+  return at::cat(parts).reshape({q_THD.size(0), shape.heads * shape.head_dim}).to(q_in.scalar_type());
 }
 
 }  // namespace
 
 at::Tensor rms_norm(const at::Tensor& x_TC, const at::Tensor& w_C, double eps) {
-  return x_TC * at::rsqrt(x_TC.pow(2).mean(-1, true) + eps) * w_C;
+  const at::Tensor x = widened(x_TC);
+  return (x * at::rsqrt(x.pow(2).mean(-1, true) + eps) * widened(w_C)).to(x_TC.scalar_type());
+}
+
+at::Tensor head_norm(const at::Tensor& qkv_TR, const at::Tensor& q_norm_D, const at::Tensor& k_norm_D,
+                     const AttentionShape& s, double eps) {
+  const at::Tensor rows = qkv_TR.view({qkv_TR.size(0), s.heads + 2 * s.kv_heads, s.head_dim});
+  const at::Tensor q = rms_norm(rows.narrow(1, 0, s.heads), q_norm_D, eps);
+  const at::Tensor k = rms_norm(rows.narrow(1, s.heads, s.kv_heads), k_norm_D, eps);
+  return at::cat({q, k, rows.narrow(1, s.heads + s.kv_heads, s.kv_heads)}, 1).view_as(qkv_TR);
 }
 
 at::Tensor swiglu(const at::Tensor& gate_up_T2F) {
   const int64_t width = gate_up_T2F.size(1) / 2;
-  return at::silu(gate_up_T2F.narrow(1, 0, width)) * gate_up_T2F.narrow(1, width, width);
+  const at::Tensor wide = widened(gate_up_T2F);
+  return (at::silu(wide.narrow(1, 0, width)) * wide.narrow(1, width, width)).to(gate_up_T2F.scalar_type());
+}
+
+at::Tensor geglu(const at::Tensor& gate_up_T2F) {
+  const int64_t width = gate_up_T2F.size(1) / 2;
+  const at::Tensor wide = widened(gate_up_T2F);
+  return (at::gelu(wide.narrow(1, 0, width), "tanh") * wide.narrow(1, width, width)).to(gate_up_T2F.scalar_type());
 }
 
 at::Tensor self_attention(const at::Tensor& qkv_TR, const Packing& packing, const Rope& rope,
@@ -103,8 +114,8 @@ at::Tensor cached_attention(const at::Tensor& qkv_TR, const Packing& packing, co
   const Heads heads = split_and_rotate(qkv_TR, packing, rope, shape);
   const at::Tensor rows = at::tensor(at::ArrayRef<int64_t>(cache_rows), at::kLong).to(qkv_TR.device());
   const int64_t width = shape.kv_heads * shape.head_dim;
-  k_cache.index_copy_(0, rows, heads.k_TKD.reshape({-1, width}));
-  v_cache.index_copy_(0, rows, heads.v_TKD.reshape({-1, width}));
+  k_cache.index_copy_(0, rows, heads.k_TKD.reshape({-1, width}).to(k_cache.scalar_type()));
+  v_cache.index_copy_(0, rows, heads.v_TKD.reshape({-1, width}).to(v_cache.scalar_type()));
   const auto as_heads = [&](const at::Tensor& cache) {
     return cache.view({cache.size(0), shape.kv_heads, shape.head_dim});
   };

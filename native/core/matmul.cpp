@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <type_traits>
 
 #include "cpu_kernels.h"
 
@@ -20,9 +21,27 @@ using torch::autograd::variable_list;
 
 constexpr int64_t kWorkPerThread = 1 << 20;  // multiplications below which a second thread costs more than it gains
 
-template <typename T>
+template <typename B>
+const B* data_of(const at::Tensor& tensor) {
+  if constexpr (std::is_same_v<B, Bf16>) {
+    return reinterpret_cast<const Bf16*>(tensor.const_data_ptr<at::BFloat16>());
+  } else {
+    return tensor.const_data_ptr<B>();
+  }
+}
+
+template <typename T, typename B>
+void run_gemm(const GemmArgs<T, B>& args) {
+  if constexpr (std::is_same_v<B, Bf16>) {
+    cpu_kernels<T>().gemm_bf16(args);
+  } else {
+    cpu_kernels<T>().gemm(args);
+  }
+}
+
+template <typename T, typename B = T>
 void multiply_on_cpu(at::Tensor& c, const at::Tensor& a, const at::Tensor& b, bool accumulate) {
-  const GemmArgs<T> whole{a.const_data_ptr<T>(), b.const_data_ptr<T>(), c.mutable_data_ptr<T>(), a.size(0), b.size(1),
+  const GemmArgs<T, B> whole{a.const_data_ptr<T>(), data_of<B>(b), c.mutable_data_ptr<T>(), a.size(0), b.size(1),
                           a.size(1), a.stride(0), a.stride(1), b.stride(0), b.stride(1), c.stride(0), accumulate};
   const int64_t work = std::max<int64_t>(1, whole.k * std::max(whole.m, whole.n));
   // The longer side is shared out, in whole tiles of columns: each thread packs what it needs of b.
@@ -31,22 +50,35 @@ void multiply_on_cpu(at::Tensor& c, const at::Tensor& a, const at::Tensor& b, bo
     const int64_t tiles = (whole.n + tile - 1) / tile;
     const int64_t grain = std::max<int64_t>(1, kWorkPerThread / (whole.k * whole.m * tile + 1));
     at::parallel_for(0, tiles, grain, [&](int64_t begin, int64_t end) {
-      GemmArgs<T> part = whole;
+      GemmArgs<T, B> part = whole;
       part.b += begin * tile * whole.b_column;
       part.c += begin * tile;
       part.n = std::min(end * tile, whole.n) - begin * tile;
-      cpu_kernels<T>().gemm(part);
+      run_gemm(part);
     });
   } else {
     const int64_t grain = std::max<int64_t>(1, kWorkPerThread * whole.m / (work * whole.n + 1));
     at::parallel_for(0, whole.m, grain, [&](int64_t begin, int64_t end) {
-      GemmArgs<T> part = whole;
+      GemmArgs<T, B> part = whole;
       part.a += begin * whole.a_row;
       part.c += begin * whole.c_row;
       part.m = end - begin;
-      cpu_kernels<T>().gemm(part);
+      run_gemm(part);
     });
   }
+}
+
+// b is bfloat16.
+void multiply_bf16(at::Tensor& c, const at::Tensor& a, const at::Tensor& b, bool accumulate) {
+  if (c.device().is_cpu()) {
+    at::Tensor sums = c.scalar_type() == at::kFloat ? c : accumulate ? c.to(at::kFloat) : at::empty(c.sizes(), c.options().dtype(at::kFloat));
+    multiply_on_cpu<float, Bf16>(sums, a.to(at::kFloat), b, accumulate);
+    if (!sums.is_same(c)) c.copy_(sums);
+    return;
+  }
+  const at::Tensor narrow_a = a.to(at::kBFloat16);
+  const at::Tensor product = c.scalar_type() == at::kFloat ? at::mm(narrow_a, b, at::kFloat) : at::mm(narrow_a, b);
+  accumulate ? c.add_(product) : c.copy_(product);
 }
 
 struct Linear : torch::autograd::Function<Linear> {
@@ -55,14 +87,17 @@ struct Linear : torch::autograd::Function<Linear> {
     ctx->save_for_backward({weight.requires_grad() ? x : at::Tensor(), weight});
     ctx->saved_data["has_bias"] = bias.has_value();
     ctx->saved_data["has_residual"] = residual.has_value();
-    at::Tensor y = residual ? residual->clone() : at::empty({x.size(0), weight.size(0)}, x.options());
+    // On the CPU a bfloat16 output is summed in float32, bias and residual included, and rounded once.
+    const auto type = x.device().is_cpu() ? sum_type(x.scalar_type()) : x.scalar_type();
+    at::Tensor y = residual ? residual->to(type, false, /*copy=*/true)
+                            : at::empty({x.size(0), weight.size(0)}, x.options().dtype(type));
     if (bias && residual) {
       y.add_(*bias);
     } else if (bias) {
       y.copy_(bias->expand_as(y));
     }
     matrix_product_into(y, x, weight.t(), bias || residual);
-    return y;
+    return y.to(x.scalar_type());
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
@@ -84,6 +119,7 @@ struct Linear : torch::autograd::Function<Linear> {
 void matrix_product_into(at::Tensor& c_MN, const at::Tensor& a_MK, const at::Tensor& b_KN, bool accumulate) {
   const at::NoGradGuard no_grad;
   if (c_MN.numel() == 0) return;
+  if (b_KN.scalar_type() == at::kBFloat16) return multiply_bf16(c_MN, a_MK, b_KN, accumulate);
   if (c_MN.device().is_cpu() && c_MN.scalar_type() == at::kFloat) {
     multiply_on_cpu<float>(c_MN, a_MK, b_KN, accumulate);
   } else if (c_MN.device().is_cpu() && c_MN.scalar_type() == at::kDouble) {
@@ -95,8 +131,8 @@ void matrix_product_into(at::Tensor& c_MN, const at::Tensor& a_MK, const at::Ten
   }
 }
 
-at::Tensor matrix_product(const at::Tensor& a_MK, const at::Tensor& b_KN) {
-  at::Tensor c = at::empty({a_MK.size(0), b_KN.size(1)}, a_MK.options());
+at::Tensor matrix_product(const at::Tensor& a_MK, const at::Tensor& b_KN, std::optional<at::ScalarType> type) {
+  at::Tensor c = at::empty({a_MK.size(0), b_KN.size(1)}, b_KN.options().dtype(type.value_or(b_KN.scalar_type())));
   matrix_product_into(c, a_MK, b_KN);
   return c;
 }

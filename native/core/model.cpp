@@ -2,7 +2,6 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/embedding.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/tensor.h>
 
@@ -41,8 +40,7 @@ void refuse_leftovers(const SafetensorsReader& weights, const NamedTensors& want
 }  // namespace
 
 Model::Model(const ModelConfig& c, at::ScalarType dtype, at::Device device)
-    : config_(c), shape_{c.num_heads, c.num_kv_heads, c.head_dim},
-      options_(at::TensorOptions().dtype(dtype).device(device)) {
+    : config_(c), options_(at::TensorOptions().dtype(dtype).device(device)) {
   const auto make = [&](const std::string& name, at::IntArrayRef shape) {
     parameters_.emplace_back(name, at::empty(shape, options_));
     return parameters_.back().second;
@@ -50,18 +48,27 @@ Model::Model(const ModelConfig& c, at::ScalarType dtype, at::Device device)
   const int64_t width = c.hidden_size, attended = c.num_heads * c.head_dim;
   embedding_VC_ = make("model.embed_tokens.weight", {c.vocab_size, width});
   for (int64_t l = 0; l < c.num_layers; ++l) {
+    const auto norm = [&](const char* part, int64_t size) { return make(layer_name(l, part) + ".weight", {size}); };
     Layer layer;
-    layer.input_norm_C = make(layer_name(l, "input_layernorm.weight"), {width});
-    layer.qkv_RC = make(layer_name(l, "self_attn.qkv_proj.weight"), {shape_.row(), width});
-    if (c.qkv_bias) layer.qkv_bias_R = make(layer_name(l, "self_attn.qkv_proj.bias"), {shape_.row()});
+    layer.attention = {c.num_heads, c.num_kv_heads, c.head_dim, c.windows[l], c.score_scale, c.attention_softcap};
+    layer.attention_norm_C = norm("input_layernorm", width);
+    layer.qkv_RC = make(layer_name(l, "self_attn.qkv_proj.weight"), {layer.attention.row(), width});
+    if (c.qkv_bias) layer.qkv_bias_R = make(layer_name(l, "self_attn.qkv_proj.bias"), {layer.attention.row()});
+    if (c.qk_norm) {
+      layer.q_norm_D = norm("self_attn.q_norm", c.head_dim);
+      layer.k_norm_D = norm("self_attn.k_norm", c.head_dim);
+    }
     layer.output_CA = make(layer_name(l, "self_attn.o_proj.weight"), {width, attended});
-    layer.post_norm_C = make(layer_name(l, "post_attention_layernorm.weight"), {width});
+    // Hugging Face calls post_attention_layernorm the feed-forward's norm, and in gemma the one that ends attention.
+    if (c.branch_norms) layer.attention_out_norm_C = norm("post_attention_layernorm", width);
+    layer.mlp_norm_C = norm(c.branch_norms ? "pre_feedforward_layernorm" : "post_attention_layernorm", width);
     layer.gate_up_FC = make(layer_name(l, "mlp.gate_up_proj.weight"), {2 * c.intermediate_size, width});
     layer.down_CF = make(layer_name(l, "mlp.down_proj.weight"), {width, c.intermediate_size});
+    if (c.branch_norms) layer.mlp_out_norm_C = norm("post_feedforward_layernorm", width);
     layers_.push_back(std::move(layer));
   }
   norm_C_ = make("model.norm.weight", {width});
-  if (!c.tie_embeddings) output_VC_ = make("lm_head.weight", {c.vocab_size, width});
+  head_ = {c.tie_embeddings ? embedding_VC_ : make("lm_head.weight", {c.vocab_size, width}), c.logit_softcap};
 }
 
 NamedTensors Model::hf_views(const NamedTensors& fused) const {
@@ -111,7 +118,7 @@ void Model::draw(uint64_t seed) {
     const bool is_norm = name.find("norm") != std::string::npos;
     const bool is_bias = name.ends_with(".bias");
     if (is_norm || is_bias) {
-      parameter.fill_(is_norm ? 1 : 0);
+      parameter.fill_(is_norm && !config_.norm_adds_one ? 1 : 0);
     } else {
       at::Tensor values = at::empty(parameter.sizes(), at::kFloat);
       float* data = values.mutable_data_ptr<float>();
@@ -147,16 +154,26 @@ int64_t Model::parameter_count() const {
   return count;
 }
 
-const Rope& Model::rope_for(const Packing& packing) const {
+const Model::Ropes& Model::ropes_for(const Packing& packing) const {
   int64_t needed = 1;
   for (const int32_t p : packing.positions) needed = std::max<int64_t>(needed, p + 1);
-  const int64_t have = rope_.cos.defined() ? rope_.cos.size(0) : 0;
+  const int64_t have = ropes_.full.cos.defined() ? ropes_.full.cos.size(0) : 0;
   if (needed > have) {
     const int64_t grown = std::min(std::max(needed, std::max<int64_t>(2 * have, 512)),
                                    std::max(needed, config_.max_positions));
-    rope_ = make_rope(grown, config_.head_dim, config_.rope_theta, options_.dtype().toScalarType(), options_.device());
+    const auto make = [&](const RopeConfig& rope) {
+      return make_rope(grown, config_.head_dim, rope, attention_type(dtype(), device()), device());
+    };
+    ropes_.full = make(config_.rope);
+    ropes_.windowed = config_.local_rope == config_.rope ? ropes_.full : make(config_.local_rope);
   }
-  return rope_;
+  return ropes_;
+}
+
+at::Tensor Model::norm_weight(const at::Tensor& w) const { return config_.norm_adds_one ? w.to(attention_type(dtype(), device())) + 1 : w; }
+
+at::Tensor Model::norm(const at::Tensor& x_TC, const at::Tensor& w_C) const {
+  return rms_norm(x_TC, norm_weight(w_C), config_.rms_norm_eps);
 }
 
 at::Tensor Model::project(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
@@ -168,62 +185,76 @@ at::Tensor Model::project(const at::Tensor& x, const at::Tensor& weight, const a
 
 at::Tensor Model::embed(const Packing& packing) const {
   const at::Tensor ids = at::tensor(at::ArrayRef<int32_t>(packing.ids), at::kLong).to(options_.device());
-  return at::embedding(embedding_VC_, ids);
+  const at::Tensor x = embed_rows(embedding_VC_, ids);
+  return config_.embedding_scale != 1 ? x * config_.embedding_scale : x;
+}
+
+at::Tensor Model::add_branch(const at::Tensor& x_TC, const at::Tensor& branch, const at::Tensor& weight,
+                             const at::Tensor& norm_C, size_t layer, Adapter::Place place) const {
+  if (!norm_C.defined()) return project(branch, weight, {}, x_TC, layer, place);
+  return x_TC + norm(project(branch, weight, {}, {}, layer, place), norm_C);
 }
 
 template <typename Attend>
-at::Tensor Model::run_layer(const at::Tensor& x, size_t l, Attend&& attend) const {
+at::Tensor Model::run_layer(const at::Tensor& x_TC, size_t l, Attend&& attend) const {
   const Layer& layer = layers_[l];
-  const at::Tensor h = rms_norm(x, layer.input_norm_C, config_.rms_norm_eps);
-  const at::Tensor attended = attend(project(h, layer.qkv_RC, layer.qkv_bias_R, {}, l, Adapter::qkv), l);
-  const at::Tensor y = project(attended, layer.output_CA, {}, x, l, Adapter::output);
-  const at::Tensor normed = rms_norm(y, layer.post_norm_C, config_.rms_norm_eps);
-  return project(swiglu(project(normed, layer.gate_up_FC, {}, {}, l, Adapter::gate_up)), layer.down_CF, {}, y, l,
-                 Adapter::down);
+  at::Tensor qkv = project(norm(x_TC, layer.attention_norm_C), layer.qkv_RC, layer.qkv_bias_R, {}, l, Adapter::qkv);
+  if (config_.qk_norm) {
+    qkv = head_norm(qkv, norm_weight(layer.q_norm_D), norm_weight(layer.k_norm_D), layer.attention, config_.rms_norm_eps);
+  }
+  const at::Tensor y = add_branch(x_TC, attend(qkv, l), layer.output_CA, layer.attention_out_norm_C, l, Adapter::output);
+  const at::Tensor gate_up = project(norm(y, layer.mlp_norm_C), layer.gate_up_FC, {}, {}, l, Adapter::gate_up);
+  const at::Tensor gated = config_.activation == Activation::silu ? swiglu(gate_up) : geglu(gate_up);
+  return add_branch(y, gated, layer.down_CF, layer.mlp_out_norm_C, l, Adapter::down);
 }
 
 at::Tensor Model::forward(const Packing& packing, bool checkpointing) const {
-  // The tables are the layers' own: another forward pass may grow rope_ before this one's backward pass.
-  const auto attend = [this, &packing, rope = rope_for(packing)](const at::Tensor& qkv, size_t) {
-    return self_attention(qkv, packing, rope, shape_);
+  // The tables are the layers' own: another forward pass may grow ropes_ before this one's backward pass.
+  const auto attend = [this, &packing, ropes = ropes_for(packing)](const at::Tensor& qkv, size_t l) {
+    return self_attention(qkv, packing, ropes.of(layers_[l]), layers_[l].attention);
   };
   at::Tensor x = embed(packing);
   for (size_t l = 0; l < layers_.size(); ++l) {
     const auto layer = [this, attend, l](const at::Tensor& input) { return run_layer(input, l, attend); };
     x = checkpointing ? checkpoint(x, layer) : layer(x);
   }
-  return rms_norm(x, norm_C_, config_.rms_norm_eps);
+  return norm(x, norm_C_);
 }
 
 at::Tensor Model::forward(const Packing& packing, const std::vector<int64_t>& cache_rows, KvCache& cache) const {
   const at::NoGradGuard no_grad;
-  const Rope& rope = rope_for(packing);
+  const Ropes& ropes = ropes_for(packing);
   const auto attend = [&](const at::Tensor& qkv, size_t l) {
-    return cached_attention(qkv, packing, cache_rows, rope, shape_, cache.k[l], cache.v[l]);
+    const Layer& layer = layers_[l];
+    return cached_attention(qkv, packing, cache_rows, ropes.of(layer), layer.attention, cache.k[l], cache.v[l]);
   };
   at::Tensor x = embed(packing);
   for (size_t l = 0; l < layers_.size(); ++l) x = run_layer(x, l, attend);
-  return rms_norm(x, norm_C_, config_.rms_norm_eps);
+  return norm(x, norm_C_);
 }
 
 KvCache Model::make_cache(int64_t rows) const {
   KvCache cache;
+  const auto options = options_.dtype(attention_type(dtype(), device()));
   for (int64_t l = 0; l < config_.num_layers; ++l) {
-    cache.k.push_back(at::empty({rows, config_.num_kv_heads * config_.head_dim}, options_));
-    cache.v.push_back(at::empty({rows, config_.num_kv_heads * config_.head_dim}, options_));
+    cache.k.push_back(at::empty({rows, config_.num_kv_heads * config_.head_dim}, options));
+    cache.v.push_back(at::empty({rows, config_.num_kv_heads * config_.head_dim}, options));
   }
   return cache;
 }
 
 int64_t Model::cache_bytes_per_row() const {
   return 2 * config_.num_layers * config_.num_kv_heads * config_.head_dim *
-         static_cast<int64_t>(options_.dtype().itemsize());
+         static_cast<int64_t>(at::elementSize(attention_type(dtype(), device())));
 }
 
 int64_t Model::activation_bytes_per_token() const {
-  // Per layer: two norms and their inputs, qkv twice, attention out, gate/up and their product.
-  const int64_t per_layer = 5 * config_.hidden_size + 2 * shape_.row() + config_.num_heads * config_.head_dim +
-                            3 * config_.intermediate_size;
+  // Per layer: two norms and their inputs, qkv twice, attention out, gate/up and their product; gemma's branches keep what
+  // their own norms read and give, and a norm of the heads what it reads.
+  const int64_t attended = config_.num_heads * config_.head_dim;
+  const int64_t row = attended + 2 * config_.num_kv_heads * config_.head_dim;
+  const int64_t per_layer = (config_.branch_norms ? 9 : 5) * config_.hidden_size + (config_.qk_norm ? 3 : 2) * row +
+                            attended + 3 * config_.intermediate_size;
   return config_.num_layers * per_layer * static_cast<int64_t>(options_.dtype().itemsize());
 }
 

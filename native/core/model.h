@@ -11,6 +11,7 @@
 #include "layers.h"
 #include "model_config.h"
 #include "named_tensors.h"
+#include "output_head.h"
 #include "safetensors.h"
 
 namespace ilr {
@@ -20,8 +21,9 @@ struct KvCache {
   std::vector<at::Tensor> k, v;
 };
 
-// The Llama family (llama, qwen2), driven by config.json; the same code on every device. q/k/v and gate/up are stored
-// fused; the Hugging Face tensors are views of them, so that loading, sampling, training and saving share one storage.
+// The decoder of llama, mistral, qwen2, qwen3, gemma2 and gemma3_text, driven by config.json; the same code on every device.
+// q/k/v and gate/up are stored fused; the Hugging Face tensors are views of them, so that loading, sampling, training and
+// saving share one storage.
 // Weights are reference-counted: a copy of a Model is another handle on the same ones.
 class Model {
  public:
@@ -40,6 +42,7 @@ class Model {
   Model with_adapter(std::shared_ptr<const Adapter> adapter) const;
   const Adapter* adapter() const { return adapter_.get(); }
   Model clone() const;  // weights of its own, without the adapter
+  bool is_shared() const { return owners_.use_count() > 1; }  // another handle on the same weights is alive
   // What is trained: the adapter's parameters where there is one, else the model's own.
   const NamedTensors& trained_parameters() const { return adapter_ ? adapter_->parameters() : parameters_; }
   void require_grad(bool on);  // of the trained parameters
@@ -50,14 +53,22 @@ class Model {
   at::Tensor forward(const Packing& packing, bool checkpointing = false) const;
   // With a cache: row r is stored in cache row cache_rows[r]; no gradient.
   at::Tensor forward(const Packing& packing, const std::vector<int64_t>& cache_rows, KvCache& cache) const;
-  const at::Tensor& output_weight_VC() const { return config_.tie_embeddings ? embedding_VC_ : output_VC_; }
+  const OutputHead& output_head() const { return head_; }
   KvCache make_cache(int64_t rows) const;
   int64_t cache_bytes_per_row() const;
   int64_t activation_bytes_per_token() const;  // of a training forward pass, roughly
 
  private:
+  // What a family lacks is undefined.
   struct Layer {
-    at::Tensor input_norm_C, qkv_RC, qkv_bias_R, output_CA, post_norm_C, gate_up_FC, down_CF;
+    at::Tensor attention_norm_C, qkv_RC, qkv_bias_R, q_norm_D, k_norm_D, output_CA, attention_out_norm_C;
+    at::Tensor mlp_norm_C, gate_up_FC, down_CF, mlp_out_norm_C;
+    AttentionShape attention;
+  };
+  // Rotary tables grown to the longest position seen: of the layers without and with a window, often the same.
+  struct Ropes {
+    Rope full, windowed;
+    const Rope& of(const Layer& layer) const { return layer.attention.window > 0 ? windowed : full; }
   };
   template <typename Attend>
   at::Tensor run_layer(const at::Tensor& x_TC, size_t l, Attend&& attend) const;
@@ -65,16 +76,22 @@ class Model {
   // x weight^T (+ bias) (+ residual), and the adapter's term where it has one for this place.
   at::Tensor project(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& residual,
                      size_t layer, Adapter::Place place) const;
-  const Rope& rope_for(const Packing& packing) const;
+  at::Tensor norm(const at::Tensor& x_TC, const at::Tensor& w_C) const;
+  at::Tensor norm_weight(const at::Tensor& w) const;
+  // x + norm(branch W^T), without the norm where the family has none.
+  at::Tensor add_branch(const at::Tensor& x_TC, const at::Tensor& branch, const at::Tensor& weight,
+                        const at::Tensor& norm_C, size_t layer, Adapter::Place place) const;
+  const Ropes& ropes_for(const Packing& packing) const;
 
   ModelConfig config_;
-  AttentionShape shape_;
   at::TensorOptions options_;
-  at::Tensor embedding_VC_, norm_C_, output_VC_;
+  at::Tensor embedding_VC_, norm_C_;
+  OutputHead head_;
   std::vector<Layer> layers_;
   NamedTensors parameters_;
   std::shared_ptr<const Adapter> adapter_;
-  mutable Rope rope_;  // grown to the longest position seen
+  std::shared_ptr<const int> owners_ = std::make_shared<const int>(0);  // counts the handles on these weights
+  mutable Ropes ropes_;
 };
 
 }  // namespace ilr

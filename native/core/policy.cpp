@@ -9,11 +9,12 @@
 #include <chrono>
 
 #include "error.h"
+#include "files.h"
 #include "generate.h"
-#include "matmul.h"
 #include "memory.h"
 #include "policy_state.h"
 #include "score.h"
+#include "stamp.h"
 #include "stop_strings.h"
 #include "trainer.h"
 #include "validate.h"
@@ -24,23 +25,28 @@ namespace {
 constexpr int64_t kCacheBytes = int64_t{1} << 30;  // of a generate call's keys and values
 constexpr int64_t kScoreTokens = 4096;             // rows of one scoring pass
 constexpr const char* kOptimizerFile = "optimizer.safetensors";
+constexpr const char* kStampKey = "weights";  // metadata of the optimiser's file: stamp.h
 constexpr const char* kAdapterConfigFile = "adapter_config.json";
 constexpr const char* kAdapterFile = "adapter_model.safetensors";
 
 at::ScalarType parse_dtype(const PolicyOptions& options, const std::string& device) {
   if (options.dtype == "float32") return at::kFloat;
+  if (options.dtype == "bfloat16") return at::kBFloat16;
   if (options.dtype == "float64") {
     if (device == "cpu") return at::kDouble;
     throw Error("ILR_UNSUPPORTED", "dtype float64 is for checking on the CPU; use float32 on " + device);
   }
-  throw Error("ILR_UNSUPPORTED", "dtype: expected float32, or float64 on the CPU, got \"" + options.dtype +
-                                     "\" (weights stored as bfloat16 or float16 are read and computed in float32)");
+  if (options.dtype == "float16") {
+    throw Error("ILR_UNSUPPORTED", "dtype float16 is not computed in: its gradients underflow without loss scaling; use bfloat16 "
+                                   "or float32 (weights stored as float16 are read into either)");
+  }
+  throw Error("ILR_UNSUPPORTED", "dtype: expected float32, bfloat16, or float64 on the CPU, got \"" + options.dtype + "\"");
 }
 
 // The CPU's kernels compute each row by itself, in one order (cpu_kernels.h). LibTorch's operations do not promise that.
 void require_batch_invariance(const PolicyOptions& options, const std::string& device) {
-  if (device == "cpu" && (options.dtype == "float32" || options.dtype == "float64")) return;
-  throw Error("ILR_UNSUPPORTED", "batchInvariant: expected float32 or float64 on the CPU, got " + options.dtype + " on " +
+  if (device == "cpu") return;
+  throw Error("ILR_UNSUPPORTED", "batchInvariant: expected the CPU, got " + options.dtype + " on " +
                                      device + "; leave it out, or open the policy there");
 }
 
@@ -71,6 +77,26 @@ class GradientGuard {
   }
   const Model& model_;
 };
+
+int64_t bytes_of(const NamedTensors& tensors) {
+  int64_t bytes = 0;
+  for (const auto& [name, tensor] : tensors) bytes += static_cast<int64_t>(tensor.nbytes());
+  return bytes;
+}
+
+// The optimiser's file must have been saved with the weights beside it, which were read from `weights`.
+void check_stamp(const SafetensorsReader& optimizer, const SafetensorsReader& weights,
+                 const std::map<std::string, at::Tensor>& names) {
+  std::map<std::string, at::Tensor> stored;
+  for (const auto& [name, tensor] : names) {
+    if (weights.contains(name)) stored[name] = weights.view(name);
+  }
+  const auto found = optimizer.metadata().find(kStampKey);
+  if (found != optimizer.metadata().end() && found->second == stamp_of(stored)) return;
+  throw Error("ILR_INVALID_MODEL", std::string(kOptimizerFile) + " was not saved with the weights beside it (" + kStampKey +
+                                       " differs): the folder mixes two saves; take an older checkpoint, or go on without "
+                                       "the optimiser");
+}
 
 std::shared_ptr<const Adapter> open_adapter(const AdapterOptions& o, const Model& model) {
   const at::ScalarType dtype = model.dtype() == at::kDouble ? at::kDouble : at::kFloat;
@@ -104,7 +130,7 @@ at::Tensor Policy::State::logits(const std::vector<int32_t>& ids) const {
   Packing packing;
   packing.append(ids.data(), static_cast<int64_t>(ids.size()));
   packing.close_family();
-  return matrix_product(model.forward(packing), model.output_weight_VC().t());
+  return model.output_head().logits(model.forward(packing));
 }
 
 std::map<std::string, at::Tensor> Policy::State::gradients(const TrainingBatch& batch, const UpdateOptions& o,
@@ -122,6 +148,12 @@ std::map<std::string, at::Tensor> Policy::State::gradients(const TrainingBatch& 
   return {views.begin(), views.end()};
 }
 
+std::map<std::string, at::Tensor> Policy::State::weights() const {
+  const at::NoGradGuard no_grad;
+  const NamedTensors views = model.adapter() != nullptr ? model.adapter()->peft_tensors() : model.hf_tensors();
+  return {views.begin(), views.end()};
+}
+
 std::map<std::string, at::Tensor> Policy::State::hf_tensors() const {
   const at::NoGradGuard no_grad;
   const NamedTensors views = model.hf_tensors();
@@ -133,6 +165,9 @@ Policy::~Policy() = default;
 
 std::unique_ptr<Policy> Policy::load(Runtime& runtime, const std::filesystem::path& folder,
                                      const PolicyOptions& options, bool with_optimizer) {
+  if (!std::filesystem::exists(folder / "config.json") && std::filesystem::exists(folder / kAdapterConfigFile)) {
+    throw Error("ILR_INVALID_MODEL", folder.string() + " is an adapter: load the folder of its base with {adapter: {folder}}");
+  }
   const ModelConfig config = read_model_config(folder);
   const SafetensorsReader weights = SafetensorsReader::open_folder(folder);
   auto state = std::make_unique<State>(runtime, config, options);
@@ -167,7 +202,7 @@ std::unique_ptr<Policy> Policy::open(std::unique_ptr<State> state, bool with_opt
   if (options.adapter) state->model = state->model.with_adapter(open_adapter(*options.adapter, state->model));
   if (options.trainable) {
     state->model.require_grad(true);
-    state->optimizer.emplace(state->model.trained_parameters());
+    state->optimizer.emplace(state->model.trained_parameters(), parse_optimizer(options.optimizer, options.moments));
   }
   if (with_optimizer) {
     if (!options.trainable) throw Error("ILR_INVALID_ARGUMENT", "a frozen policy has no optimiser to load");
@@ -175,7 +210,10 @@ std::unique_ptr<Policy> Policy::open(std::unique_ptr<State> state, bool with_opt
       throw Error("ILR_INVALID_ARGUMENT", "a new adapter has no optimiser to load; give the adapter's folder");
     }
     const std::filesystem::path from = options.adapter ? options.adapter->folder : std::filesystem::path(state->base);
-    state->optimizer->read(SafetensorsReader::open_file(from / kOptimizerFile));
+    const SafetensorsReader file = SafetensorsReader::open_file(from / kOptimizerFile);
+    state->optimizer->read(file);
+    check_stamp(file, options.adapter ? SafetensorsReader::open_file(from / kAdapterFile) : SafetensorsReader::open_folder(from),
+                state->weights());
   }
   return std::unique_ptr<Policy>(new Policy(std::move(state)));
 }
@@ -195,7 +233,9 @@ PolicyInfo Policy::info() const {
           adapter == nullptr ? std::nullopt
                              : std::optional(AdapterInfo{adapter->config().rank, adapter->config().alpha,
                                                          adapter->config().rank_stabilized,
-                                                         adapter->config().target_modules, adapter->parameter_count()})};
+                                                         adapter->config().target_modules, adapter->parameter_count()}),
+          bytes_of(state_->model.parameters()) + (adapter != nullptr ? bytes_of(adapter->parameters()) : 0),
+          state_->optimizer ? state_->optimizer->bytes() : 0};
 }
 
 void Policy::set_token_bytes(TokenBytes table) {
@@ -253,7 +293,7 @@ ScoreResult Policy::logprobs(const ScoreRequest& request, const Control& control
     const auto index = [&](const std::vector<int64_t>& v) {
       return at::tensor(at::ArrayRef<int64_t>(v), at::kLong).to(hidden.device());
     };
-    const TokenScores scores = score_tokens(hidden.index_select(0, index(sources)), model.output_weight_VC(),
+    const TokenScores scores = score_tokens(hidden.index_select(0, index(sources)), model.output_head(),
                                             index(targets), request.temperature);
     const at::Tensor lp = scores.logprobs_M.to(at::kCPU, at::kFloat);
     const at::Tensor entropy = scores.entropies_M.to(at::kCPU, at::kFloat);
@@ -304,24 +344,29 @@ void Policy::save(const std::filesystem::path& folder, bool with_optimizer, bool
                                             " holds an adapter, which transformers would add to the merged model again; "
                                             "give another folder");
   }
+  PendingFiles files;
   if (adapter != nullptr && !merge) {
     AdapterConfig config = adapter->config();
     config.base = state_->base;
-    write_text(folder / kAdapterConfigFile, adapter_config_json(config));
-    write_safetensors(folder / kAdapterFile, adapter->peft_tensors(), {{"format", "pt"}});
+    write_text(files, folder / kAdapterConfigFile, adapter_config_json(config));
+    write_safetensors(files, folder / kAdapterFile, adapter->peft_tensors(), {{"format", "pt"}});
   } else {
-    write_text(folder / "config.json", state_->model.config().json);
+    const ModelConfig& config = state_->model.config();
+    write_text(files, folder / "config.json", config.json);
+    if (!config.generation_json.empty()) write_text(files, folder / "generation_config.json", config.generation_json);
     const auto merged = [&](const std::string& name, const at::Tensor& weight) { return adapter->merged(name, weight); };
-    write_safetensors(folder / "model.safetensors", state_->model.hf_tensors(), {{"format", "pt"}},
+    write_safetensors(files, folder / "model.safetensors", state_->model.hf_tensors(), {{"format", "pt"}},
                       merge ? ChangeTensor(merged) : nullptr);
   }
-  // An optimiser of an earlier save belongs to other weights and would be loaded beside these without a word.
-  if (!with_optimizer) std::filesystem::remove(folder / kOptimizerFile);
   if (with_optimizer) {
-    auto metadata = state_->optimizer->counters();
-    metadata["format"] = "pt";
-    write_safetensors(folder / kOptimizerFile, state_->optimizer->state(), metadata);
+    auto metadata = state_->optimizer->metadata();
+    metadata[kStampKey] = stamp_of(state_->weights());
+    write_safetensors(files, folder / kOptimizerFile, state_->optimizer->state(), metadata);
+  } else {
+    // That of an earlier save belongs to other weights.
+    files.remove(folder / kOptimizerFile);
   }
+  files.commit();
 }
 
 }  // namespace ilr

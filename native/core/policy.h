@@ -24,8 +24,12 @@ struct AdapterOptions {
 };
 
 struct PolicyOptions {
-  std::string dtype = "float32";  // of weights and arithmetic; float64 on the CPU, for checking
+  // Of weights and arithmetic: float32, bfloat16 (sums, norms, softmax, log-probs and losses stay float32), or float64 on
+  // the CPU, for checking.
+  std::string dtype = "float32";
   bool trainable = true;          // false: no optimiser, update throws ILR_INVALID_ARGUMENT
+  std::string optimizer = "adamw";  // or lean: optimizer.h
+  std::string moments = {};         // float32, bfloat16 or int8; empty: float32 for adamw, bfloat16 for lean
   std::optional<AdapterOptions> adapter = {};
 };
 
@@ -48,6 +52,8 @@ struct PolicyInfo {
   int64_t step;                   // optimiser steps taken
   int64_t trained_parameters;     // 0 where it is frozen
   std::optional<AdapterInfo> adapter;
+  int64_t weight_bytes;           // of the model, which others may share, and of the adapter
+  int64_t optimizer_bytes;        // moments, and master or remainder; 0 where it is frozen
 };
 
 // A model with its optimiser: samples, scores, learns. Every method runs on the runtime's worker (Runtime::run, post).
@@ -77,10 +83,21 @@ class Policy {
   ScoreResult logprobs(const ScoreRequest&, const Control&);
   UpdateResult update(const TrainingBatch&, const UpdateOptions&, const Control&);
 
+  // Weights <- mix * (those of `other`) + (1 - mix) * (these): a reference policy that follows (TRL: alpha 0.6). Exact at
+  // mix 1. Both without an adapter; or both with adapters of one shape over one base, and mix 1 (a mix of two adapters'
+  // factors is not the mix of their products). An optimiser's moments stay. Errors ILR_INVALID_ARGUMENT: other shapes, or
+  // weights that serve other policies too.
+  // `other` must be of the same runtime; what `copy_weights` hands out may cross threads.
+  void copy_from(const Policy& other, double mix);
+  class Weights;
+  std::shared_ptr<const Weights> copy_weights() const;
+  void copy_from(const Weights& weights, double mix);
+
   // Writes config.json and model.safetensors, or with an adapter PEFT's adapter_config.json (which names the base's
   // folder) and adapter_model.safetensors, or with `merge` the whole model with the adapter's terms added; and
-  // optimizer.safetensors where `with_optimizer`; each file is synced.
-  // The folder must exist. Error ILR_IO (a full disk included) leaves the policy as it was.
+  // optimizer.safetensors where `with_optimizer`, which names the weights it belongs to; generation_config.json where the
+  // model was loaded with one. All are written and synced, then renamed together.
+  // The folder must exist. Error ILR_IO (a full disk included) leaves the policy, and the folder's files, as they were.
   void save(const std::filesystem::path& folder, bool with_optimizer, bool merge = false) const;
 
   struct State;  // what the core's own tests look into

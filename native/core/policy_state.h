@@ -22,6 +22,7 @@ struct Policy::State {
   std::map<std::string, at::Tensor> gradients(const TrainingBatch& batch, const UpdateOptions& options,
                                               UpdateResult* result) const;
   std::map<std::string, at::Tensor> hf_tensors() const;
+  std::map<std::string, at::Tensor> weights() const;  // what is trained, as it is saved: of the adapter (PEFT), or the model
 
   Runtime& runtime;
   PolicyOptions options;

@@ -37,6 +37,8 @@ class SafetensorsReader {
   std::unique_ptr<State> state_;
 };
 
+class PendingFiles;
+
 // What is written in place of a tensor, of the same shape and dtype.
 using ChangeTensor = std::function<at::Tensor(const std::string& name, const at::Tensor& tensor)>;
 
@@ -45,9 +47,14 @@ using ChangeTensor = std::function<at::Tensor(const std::string& name, const at:
 void write_safetensors(const std::filesystem::path& file,
                        const std::vector<std::pair<std::string, at::Tensor>>& tensors,
                        const std::map<std::string, std::string>& metadata, const ChangeTensor& change = nullptr);
+// The same among other files; nothing is there before files.commit().
+void write_safetensors(PendingFiles& files, const std::filesystem::path& file,
+                       const std::vector<std::pair<std::string, at::Tensor>>& tensors,
+                       const std::map<std::string, std::string>& metadata, const ChangeTensor& change = nullptr);
 
 // Writes and syncs a small text file. Error ILR_IO.
 void write_text(const std::filesystem::path& file, const std::string& text);
+void write_text(PendingFiles& files, const std::filesystem::path& file, const std::string& text);
 // Error ILR_IO naming the file; ILR_INVALID_MODEL above max_bytes.
 std::string read_text(const std::filesystem::path& file, int64_t max_bytes = 64 << 20);
 

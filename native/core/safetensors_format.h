@@ -21,12 +21,14 @@ struct Dtype {
   int64_t bytes;
 };
 
-inline constexpr std::array<Dtype, 8> dtypes{{{"F64", at::kDouble, 8},
+inline constexpr std::array<Dtype, 10> dtypes{{{"F64", at::kDouble, 8},
                                               {"F32", at::kFloat, 4},
                                               {"F16", at::kHalf, 2},
                                               {"BF16", at::kBFloat16, 2},
                                               {"I64", at::kLong, 8},
                                               {"I32", at::kInt, 4},
+                                              {"I16", at::kShort, 2},
+                                              {"I8", at::kChar, 1},
                                               {"U8", at::kByte, 1},
                                               {"BOOL", at::kBool, 1}}};
 

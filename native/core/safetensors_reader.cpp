@@ -73,12 +73,15 @@ Dtype read_dtype(const Shard& shard, const std::string& name, const Json& tensor
                                      " is not read; save the model in one of " + safetensors::supported_dtypes());
 }
 
+// Nothing where strides would overflow, which those of an empty tensor can too.
 std::optional<int64_t> byte_count(const std::vector<int64_t>& shape, int64_t width) {
   int64_t bytes = width;
+  bool is_empty = false;
   for (const int64_t size : shape) {
-    if (__builtin_mul_overflow(bytes, size, &bytes)) return std::nullopt;
+    is_empty = is_empty || size == 0;
+    if (__builtin_mul_overflow(bytes, std::max<int64_t>(size, 1), &bytes)) return std::nullopt;
   }
-  return bytes;
+  return is_empty ? 0 : bytes;
 }
 
 Entry read_entry(const Shard& shard, const std::string& name, const Json& tensor, int64_t data_bytes) {
@@ -223,7 +226,7 @@ std::vector<Shard> open_index(const std::filesystem::path& folder) {
       }
     }
     // The index says which shard holds a tensor; what else a shard holds does not count.
-    std::erase_if(shards.back().entries, [&](const auto& item) { return !tensors.contains(item.first); });
+    std::erase_if(shards.back().entries, [&wanted = tensors](const auto& item) { return !wanted.contains(item.first); });
   }
   return shards;
 }

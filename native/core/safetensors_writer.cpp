@@ -70,11 +70,11 @@ std::string header_text(const std::vector<const NamedTensors::value_type*>& orde
 
 }  // namespace
 
-void write_safetensors(const std::filesystem::path& file, const std::vector<std::pair<std::string, at::Tensor>>& tensors,
+void write_safetensors(PendingFiles& files, const std::filesystem::path& file, const std::vector<std::pair<std::string, at::Tensor>>& tensors,
                        const std::map<std::string, std::string>& metadata, const ChangeTensor& change) {
   const auto order = in_file_order(tensors);
   const std::string header = header_text(order, metadata);
-  write_synced(file, [&](const WriteBytes& write) {
+  files.add(file, [&](const WriteBytes& write) {
     const uint64_t length = header.size();
     write(&length, sizeof length);
     write(header.data(), header.size());
@@ -84,6 +84,13 @@ void write_safetensors(const std::filesystem::path& file, const std::vector<std:
       write(tensor.data_ptr(), tensor.nbytes());
     }
   });
+}
+
+void write_safetensors(const std::filesystem::path& file, const std::vector<std::pair<std::string, at::Tensor>>& tensors,
+                       const std::map<std::string, std::string>& metadata, const ChangeTensor& change) {
+  PendingFiles files;
+  write_safetensors(files, file, tensors, metadata, change);
+  files.commit();
 }
 
 }  // namespace ilr

@@ -4,6 +4,8 @@
 
 #include <vector>
 
+#include "output_head.h"
+
 namespace ilr {
 
 struct TokenScores {
@@ -15,7 +17,7 @@ struct TokenScores {
 // trainer. Both carry gradient to hidden and weight. Works through chunks of rows, forward and backward, so that no [M, V]
 // exists whole.
 // hidden_MC and weight_VC: same dtype; targets_M: int64.
-TokenScores score_tokens(const at::Tensor& hidden_MC, const at::Tensor& weight_VC, const at::Tensor& targets_M,
+TokenScores score_tokens(const at::Tensor& hidden_MC, const OutputHead& head, const at::Tensor& targets_M,
                          double temperature);
 
 // Rows of logits held at once by score_tokens.

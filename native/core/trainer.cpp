@@ -8,7 +8,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <string>
+#include <sstream>
 #include <utility>
 
 #include "advantage.h"
@@ -56,9 +56,10 @@ std::vector<double> advantages_of(const TrainingBatch& b, const UpdateOptions& o
   for (size_t i = 0; i < advantages.size(); ++i) {
     advantages[i] += b.extra_advantage[i];
     if (!(std::abs(advantages[i]) <= kLargestAdvantage)) {
-      throw Error("ILR_INVALID_ARGUMENT", "rewards: the advantage of completion " + std::to_string(i) + " is " +
-                                              std::to_string(advantages[i]) +
-                                              ", expected at most 1e30 either way; scale \"group\" divides by the spread");
+      std::ostringstream message;
+      message << "rewards: expected advantages between -1e30 and 1e30, that of completion " << i << " is " << advantages[i]
+              << "; scale \"group\" divides by the group's spread";
+      throw Error("ILR_INVALID_ARGUMENT", message.str());
     }
   }
   result.advantages = std::move(normalised.values);
@@ -107,7 +108,7 @@ class Trainer {
     const at::Tensor hidden = model_.forward(out.packing, o_.gradient_checkpointing);
     const at::Tensor trained = hidden.index_select(0, index_on(out.tokens.sources, hidden));
     out.scores =
-        score_tokens(trained, model_.output_weight_VC(), index_on(out.tokens.targets, hidden), o_.temperature);
+        score_tokens(trained, model_.output_head(), index_on(out.tokens.targets, hidden), o_.temperature);
     result_.forward_tokens += out.packing.tokens();
   }
 

@@ -176,7 +176,7 @@ TEST("LoRA: prefill and decoding through the cache agree with the packed pass") 
         step.segments = {{0, 1, 0, 5, 5, t - 5}};
         hidden.push_back(m.forward(step, {t}, cache));
       }
-      CHECK(max_error(at::mm(at::cat(hidden), m.output_weight_VC().t()), policy.state().logits(ids)) <= 1e-12);
+      CHECK(max_error(m.output_head().logits(at::cat(hidden)), policy.state().logits(ids)) <= 1e-12);
     });
   }
 }
@@ -463,6 +463,9 @@ TEST("LoRA: tensors that are missing, of another shape or too many are refused b
                }));
   CHECK_THROWS("ILR_IO", "adapter_config.json", on_worker([](Runtime& runtime) {
                  Policy::load(runtime, golden("qwen2-tied"), adapted(golden("qwen2-tied")), false);
+               }));
+  CHECK_THROWS("ILR_INVALID_MODEL", "is an adapter", on_worker([](Runtime& runtime) {
+                 Policy::load(runtime, golden("lora-all"), {}, false);
                }));
   const TemporaryFolder pickled;
   std::filesystem::copy_file(golden("lora-all/adapter_config.json"), pickled / "adapter_config.json");

@@ -49,6 +49,14 @@ std::filesystem::path golden(const std::string& name = "");
 // ../shared/<name> beside the repository; skips the test where it is absent.
 std::filesystem::path shared(const std::string& name);
 
+// What ILR_TEST_DEVICE names: the device of the tests called "device: …". cpu when unset. cuda needs a LibTorch with its GPU
+// half; ILR_CUDA_LIBRARY names the kernels.
+std::string test_device();
+// Opens the GPU half where the device is a GPU. False where it cannot.
+bool open_gpu();
+// Prints a measured figure beside its bound, for scripts/check-gpu.mjs; a failure where it is larger, or NaN.
+void report_figure(const std::string& name, double value, double bound);
+
 // A new empty folder, removed at the end.
 class TemporaryFolder {
  public:

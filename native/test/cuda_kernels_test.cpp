@@ -135,11 +135,11 @@ TEST("cuda kernels: attention over branching sequences equals its oracle") {
        std::vector<AttentionShape>{{1, 1, 2}, {3, 1, 10}, {2, 2, 24}, {4, 2, 64}, {2, 1, 128}, {1, 1, 256}}) {
     check_kernel(
         [&](const auto& in) {
-          const Rope rope = make_rope(64, shape.head_dim, 10000, in[0].scalar_type(), at::kCPU);
+          const Rope rope = make_rope(64, shape.head_dim, {10000}, in[0].scalar_type(), at::kCPU);
           return gpu::self_attention(kernels, in[0], packing, rope, shape);
         },
         [&](const auto& in) {
-          const Rope rope = make_rope(64, shape.head_dim, 10000, in[0].scalar_type(), at::kCPU);
+          const Rope rope = make_rope(64, shape.head_dim, {10000}, in[0].scalar_type(), at::kCPU);
           return reference::self_attention(in[0], packing, rope, shape);
         },
         {normal({packing.tokens(), shape.row()}, at::kFloat, 4)});
@@ -149,7 +149,7 @@ TEST("cuda kernels: attention over branching sequences equals its oracle") {
 TEST("cuda kernels: attention with scores in the hundreds stays finite and equal") {
   const Packing packing = branching_packing();
   const AttentionShape shape{4, 2, 8};
-  const Rope rope = make_rope(64, 8, 10000, at::kFloat, at::kCPU), wide = make_rope(64, 8, 10000, at::kDouble, at::kCPU);
+  const Rope rope = make_rope(64, 8, {10000}, at::kFloat, at::kCPU), wide = make_rope(64, 8, {10000}, at::kDouble, at::kCPU);
   const at::Tensor qkv = normal({packing.tokens(), shape.row()}, at::kFloat, 4) * 20;
   const at::Tensor seed = normal({packing.tokens(), 32}, at::kFloat, 99);
   const auto got = value_and_gradients(
@@ -166,7 +166,7 @@ TEST("cuda kernels: cached attention equals its oracle and writes the same cache
   const int64_t width = shape.kv_heads * shape.head_dim;
   for (const Order order : {Order::ascending, Order::descending}) {
     cuda::host::set_order(order);
-    const Rope rope = make_rope(64, shape.head_dim, 500, at::kFloat, at::kCPU);
+    const Rope rope = make_rope(64, shape.head_dim, {500}, at::kFloat, at::kCPU);
     at::Tensor k = normal({60, width}, at::kFloat, 5), v = normal({60, width}, at::kFloat, 6);
     at::Tensor k_oracle = k.clone(), v_oracle = v.clone();
     // Three slots one token on, two of them behind one prefix, and a prompt of four rows.
@@ -188,7 +188,7 @@ TEST("cuda kernels: cached attention equals its oracle and writes the same cache
 TEST("cuda kernels: a decoded row does not depend on the rows beside it") {
   const AttentionShape shape{4, 2, 16};
   const int64_t width = shape.kv_heads * shape.head_dim;
-  const Rope rope = make_rope(64, shape.head_dim, 500, at::kFloat, at::kCPU);
+  const Rope rope = make_rope(64, shape.head_dim, {500}, at::kFloat, at::kCPU);
   const at::Tensor k = normal({60, width}, at::kFloat, 5), v = normal({60, width}, at::kFloat, 6);
   const at::Tensor qkv = normal({2, shape.row()}, at::kFloat, 7);
   const auto decode = [&](const std::vector<Segment>& segments, const at::Tensor& rows) {

@@ -96,7 +96,7 @@ TEST("logits mutant: no rotation misses") {
       packing.close_family();
       for (int32_t& position : packing.positions) position = 0;
       const Model& m = policy.state().model;
-      CHECK(max_error(at::mm(m.forward(packing), m.output_weight_VC().t()), sequence.logits_TV) > mutant);
+      CHECK(max_error(m.output_head().logits(m.forward(packing)), sequence.logits_TV) > mutant);
     });
   }
 }
@@ -185,7 +185,7 @@ at::Tensor cached_logits(Policy& policy, const std::vector<int32_t>& ids, int64_
     step.segments = {{0, 1, prefix_row, prefix, own_row, t - prefix}};
     hidden.push_back(model.forward(step, {own_row + t - prefix}, cache));
   }
-  return at::mm(at::cat(hidden), model.output_weight_VC().t());
+  return model.output_head().logits(at::cat(hidden));
 }
 
 TEST("logits: with and without a cache they agree") {

@@ -226,7 +226,7 @@ TEST("losses: rewards of 1e200 train as rewards of 1 do") {
     LossCase c = read_loss_case("dapo token");
     c.batch.rewards[0] = 1e200;
     c.options.advantage.scale = AdvantageScale::none;
-    CHECK_THROWS("ILR_INVALID_ARGUMENT", "advantage of completion", gradients_of(policy, c));
+    CHECK_THROWS("ILR_INVALID_ARGUMENT", "that of completion", gradients_of(policy, c));
   });
 }
 

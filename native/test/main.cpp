@@ -1,8 +1,10 @@
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <string>
 
+#include <dlfcn.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -38,13 +40,18 @@ Outcome run_one(const Test& test) {
   return Outcome::passed;
 }
 
-// Runs the tests whose titles hold `filter`; the exit code.
-int run_all(const std::string& filter) {
+// Runs the tests whose titles hold one of `filters` (all where there is none); the exit code.
+int run_all(const std::vector<std::string>& filters) {
+  const auto is_wanted = [&](const std::string& title) {
+    return filters.empty() || std::any_of(filters.begin(), filters.end(), [&](const std::string& filter) {
+             return title.find(filter) != std::string::npos;
+           });
+  };
   int passed = 0;
   int failed = 0;
   int skipped = 0;
   for (const Test& test : tests()) {
-    if (test.title.find(filter) == std::string::npos) continue;
+    if (!is_wanted(test.title)) continue;
     const Outcome outcome = run_one(test);
     passed += outcome == Outcome::passed;
     failed += outcome == Outcome::failed;
@@ -56,7 +63,33 @@ int run_all(const std::string& filter) {
   return failed > 0 || passed == 0 ? 1 : 0;
 }
 
+bool open_library(const char* file) {
+  if (dlopen(file, RTLD_NOW | RTLD_GLOBAL) != nullptr) return true;
+  std::printf("cannot open %s: %s\n", file, dlerror());
+  return false;
+}
+
 }  // namespace
+
+std::string test_device() {
+  const char* device = std::getenv("ILR_TEST_DEVICE");
+  return device != nullptr ? device : "cpu";
+}
+
+bool open_gpu() {
+  if (test_device() == "cpu") return true;
+  // Before the first call into LibTorch, which would settle that there is no GPU.
+  const char* kernels = std::getenv("ILR_CUDA_LIBRARY");
+  return open_library("libtorch_cuda.so") && (kernels == nullptr || open_library(kernels));
+}
+
+void report_figure(const std::string& name, double value, double bound) {
+  std::printf("figure  %s: %.3g, at most %.3g\n", name.c_str(), value, bound);
+  if (value <= bound) return;
+  std::ostringstream message;
+  message << name << ": expected at most " << bound << ", got " << value;
+  fail(name.c_str(), 0, message.str());
+}
 
 std::vector<Test>& tests() {
   static std::vector<Test> all;
@@ -114,4 +147,7 @@ TemporaryFolder::~TemporaryFolder() {
 
 }  // namespace ilr::test
 
-int main(int argc, char** argv) { return ilr::test::run_all(argc > 1 ? argv[1] : ""); }
+int main(int argc, char** argv) {
+  if (!ilr::test::open_gpu()) return 1;
+  return ilr::test::run_all({argv + 1, argv + argc});
+}

@@ -1,9 +1,11 @@
 #include "model_config.h"
 
+#include <cmath>
+#include <map>
 #include <string>
 
 #include "check.h"
-#include "json.h"
+#include "model.h"
 #include "safetensors.h"
 
 namespace ilr::test {
@@ -23,10 +25,14 @@ std::string with(const std::string& key, const std::string& value) {
   return text.replace(begin, text.find_first_of(",}", begin) - begin, value);
 }
 
-std::string llama(const std::string& extra) {
+std::string family(const std::string& model_type, const std::string& extra = "") {
   std::string text = qwen2(extra);
-  return text.replace(text.find("\"qwen2\""), 7, "\"llama\"");
+  return text.replace(text.find("\"qwen2\""), 7, "\"" + model_type + "\"");
 }
+
+std::string llama(const std::string& extra) { return family("llama", extra); }
+
+using Windows = std::vector<int64_t>;
 
 void check_invalid(const std::string& key, const std::string& value) {
   CHECK_THROWS("ILR_INVALID_MODEL", key, parse_model_config(with(key, value)));
@@ -39,7 +45,7 @@ TEST("config: defaults are those of the architecture") {
   CHECK_EQUAL(config.head_dim, 8);
   CHECK_EQUAL(config.max_positions, 32768);
   CHECK_EQUAL(config.rms_norm_eps, 1e-6);
-  CHECK_EQUAL(config.rope_theta, 10000.0);
+  CHECK_EQUAL(config.rope.theta, 10000.0);
   CHECK_EQUAL(config.initializer_range, 0.02);
   CHECK_EQUAL(config.tie_embeddings, false);
   CHECK_EQUAL(config.qkv_bias, true);
@@ -53,33 +59,117 @@ TEST("config: keys given are read") {
   const ModelConfig config = parse_model_config(
       qwen2(R"("num_key_value_heads":2,"head_dim":16,"max_position_embeddings":64,"rms_norm_eps":1e-5,"rope_theta":500000,
                "initializer_range":0.1,"tie_word_embeddings":true,"eos_token_id":[3,5,3],"use_sliding_window":false,
-               "rope_scaling":null,"architectures":["Qwen2ForCausalLM"],"layer_types":["full_attention"])"));
+               "rope_scaling":null,"architectures":["Qwen2ForCausalLM"],"layer_types":["full_attention","full_attention"])"));
   CHECK_EQUAL(config.num_kv_heads, 2);
   CHECK_EQUAL(config.head_dim, 16);
   CHECK_EQUAL(config.max_positions, 64);
   CHECK_EQUAL(config.rms_norm_eps, 1e-5);
-  CHECK_EQUAL(config.rope_theta, 500000.0);
+  CHECK_EQUAL(config.rope.theta, 500000.0);
   CHECK_EQUAL(config.tie_embeddings, true);
   CHECK(config.eos_ids == (std::vector<int32_t>{3, 5}));
   CHECK(parse_model_config(qwen2(R"("eos_token_id":60)")).eos_ids == std::vector<int32_t>{60});
 }
 
 TEST("config: transformers 5 keeps rope_theta in rope_parameters") {
-  CHECK_EQUAL(parse_model_config(qwen2(R"("rope_parameters":{"rope_type":"default","rope_theta":1000000.0})")).rope_theta,
+  CHECK_EQUAL(parse_model_config(qwen2(R"("rope_parameters":{"rope_type":"default","rope_theta":1000000.0})")).rope.theta,
               1e6);
-  CHECK_EQUAL(parse_model_config(qwen2(R"("rope_scaling":{"type":"default"},"rope_theta":5000)")).rope_theta, 5000.0);
+  CHECK_EQUAL(parse_model_config(qwen2(R"("rope_scaling":{"type":"default"},"rope_theta":5000)")).rope.theta, 5000.0);
+}
+
+TEST("config: llama3 and linear scaling are read in both forms") {
+  const std::string llama3 = R"({"factor":32.0,"high_freq_factor":4.0,"low_freq_factor":1.0,)"
+                             R"("original_max_position_embeddings":8192,"rope_type":"llama3"})";
+  const RopeConfig expected{500000, RopeConfig::Scaling::llama3, 32, 1, 4, 8192};
+  CHECK(parse_model_config(llama("\"rope_theta\":500000.0,\"rope_scaling\":" + llama3)).rope == expected);
+  std::string nested = llama3;
+  nested.insert(1, "\"rope_theta\":500000.0,");
+  CHECK(parse_model_config(llama("\"rope_parameters\":" + nested)).rope == expected);
+  const RopeConfig linear = parse_model_config(llama(R"("rope_scaling":{"type":"linear","factor":4})")).rope;
+  CHECK(linear == (RopeConfig{10000, RopeConfig::Scaling::linear, 4}));
+  // Without it, transformers takes the whole context for the original one.
+  const auto original = [](const std::string& extra) {
+    return parse_model_config(llama(extra + R"("max_position_embeddings":77,"rope_scaling":{"rope_type":"llama3",)"
+                                            R"("factor":8,"low_freq_factor":1,"high_freq_factor":4})"))
+        .rope.original_max_positions;
+  };
+  CHECK_EQUAL(original(""), 77);
+  CHECK_EQUAL(original("\"original_max_position_embeddings\":13,"), 13);
+  const auto refuse = [](const std::string& rope, const std::string& part) {
+    CHECK_THROWS("ILR_INVALID_MODEL", part, parse_model_config(llama("\"rope_scaling\":" + rope)));
+  };
+  refuse(R"({"rope_type":"llama3","factor":8})", "rope_scaling.low_freq_factor: expected a number, got nothing");
+  refuse(R"({"rope_type":"llama3","factor":8,"low_freq_factor":4,"high_freq_factor":4})", "rope_scaling.high_freq_factor");
+  refuse(R"({"rope_type":"linear","factor":0})", "rope_scaling.factor");
+  refuse(R"({"rope_type":"linear"})", "rope_scaling.factor");
+  refuse("3", "rope_scaling");
+}
+
+TEST("config: layers have the windows that transformers gives them") {
+  const auto windows = [](const std::string& text) { return parse_model_config(text).windows; };
+  CHECK(windows(llama("\"sliding_window\":8")) == (Windows{0, 0}));
+  CHECK(windows(family("mistral")) == (Windows{4096, 4096}));
+  CHECK(windows(family("mistral", "\"sliding_window\":8")) == (Windows{8, 8}));
+  CHECK(windows(family("mistral", "\"sliding_window\":null")) == (Windows{0, 0}));
+  CHECK(windows(qwen2(R"("sliding_window":8,"max_window_layers":1)")) == (Windows{0, 0}));
+  CHECK(windows(qwen2(R"("use_sliding_window":true,"sliding_window":8,"max_window_layers":1)")) == (Windows{0, 8}));
+  CHECK(windows(qwen2(R"("use_sliding_window":true,"sliding_window":8,"max_window_layers":0)")) == (Windows{8, 8}));
+  CHECK(windows(qwen2(R"("use_sliding_window":true)")) == (Windows{0, 0}));  // max_window_layers is 28
+  CHECK(windows(family("qwen3", R"("use_sliding_window":true,"sliding_window":8,"layer_types":["sliding_attention","full_attention"])")) ==
+        (Windows{8, 0}));
+  CHECK(windows(family("gemma2")) == (Windows{4096, 0}));
+  CHECK(windows(family("gemma3_text", "\"sliding_window\":8")) == (Windows{8, 8}));
+  CHECK(windows(family("gemma3_text", R"("sliding_window":8,"sliding_window_pattern":2)")) == (Windows{8, 0}));
+  CHECK(windows(family("gemma3_text", R"("sliding_window":8,"layer_types":["full_attention","sliding_attention"])")) ==
+        (Windows{0, 8}));
+  CHECK_THROWS("ILR_INVALID_MODEL", "layer_types: expected no \"sliding_attention\"",
+               parse_model_config(qwen2(R"("layer_types":["full_attention","sliding_attention"])")));
+  CHECK_THROWS("ILR_INVALID_MODEL", "layer_types: expected a list of 2",
+               parse_model_config(qwen2(R"("layer_types":["full_attention"])")));
+  CHECK_THROWS("ILR_INVALID_MODEL", "sliding_window", parse_model_config(family("mistral", "\"sliding_window\":0")));
+}
+
+TEST("config: gemma's defaults are those of its two generations") {
+  const ModelConfig two = parse_model_config(family("gemma2"));
+  CHECK_EQUAL(two.head_dim, 256);
+  CHECK(two.tie_embeddings && two.norm_adds_one && two.branch_norms && !two.qk_norm && !two.qkv_bias);
+  CHECK(two.activation == Activation::gelu_tanh);
+  CHECK_CLOSE(two.embedding_scale, std::sqrt(32.0), 1e-15);
+  CHECK_EQUAL(two.score_scale, 1.0 / 16);
+  CHECK_EQUAL(two.attention_softcap, 50.0);
+  CHECK_EQUAL(two.logit_softcap, 30.0);
+  CHECK(two.local_rope == RopeConfig{10000} && two.rope == RopeConfig{10000});
+  const ModelConfig plain =
+      parse_model_config(family("gemma2", R"("attn_logit_softcapping":null,"final_logit_softcapping":null,"query_pre_attn_scalar":64)"));
+  CHECK_EQUAL(plain.attention_softcap, 0.0);
+  CHECK_EQUAL(plain.logit_softcap, 0.0);
+  CHECK_EQUAL(plain.score_scale, 1.0 / 8);
+  const ModelConfig three = parse_model_config(family("gemma3_text"));
+  CHECK(three.qk_norm && three.norm_adds_one && three.tie_embeddings);
+  CHECK_EQUAL(three.attention_softcap, 0.0);
+  CHECK_EQUAL(three.logit_softcap, 0.0);
+  CHECK(three.rope == RopeConfig{1e6} && three.local_rope == RopeConfig{10000});
+  const ModelConfig nested = parse_model_config(
+      family("gemma3_text", R"("rope_parameters":{"full_attention":{"rope_type":"linear","factor":8,"rope_theta":1e5},)"
+                            R"("sliding_attention":{"rope_type":"default","rope_theta":500}})"));
+  CHECK(nested.rope == (RopeConfig{1e5, RopeConfig::Scaling::linear, 8}) && nested.local_rope == RopeConfig{500});
+  CHECK_EQUAL(parse_model_config(family("qwen3")).head_dim, 128);
 }
 
 TEST("config: what is not there yet is named") {
   const auto check = [](const std::string& text, const std::string& part) {
     CHECK_THROWS("ILR_UNSUPPORTED", part, parse_model_config(text));
   };
-  check(with("model_type", "\"mistral\""), "model_type: \"mistral\" is not supported yet; llama");
+  check(with("model_type", "\"phi3\""), "model_type: \"phi3\" is not supported yet; llama, mistral, qwen2, qwen3, gemma2 and gemma3_text");
   check(qwen2(R"("architectures":["Qwen2ForSequenceClassification"])"), "Qwen2ForSequenceClassification");
-  check(qwen2(R"("rope_scaling":{"rope_type":"llama3","factor":8})"), "rope_scaling");
+  check(qwen2(R"("rope_scaling":{"rope_type":"dynamic","factor":8})"), "rope_scaling");
   check(qwen2(R"("rope_parameters":{"rope_type":"yarn","rope_theta":1e6})"), "rope_parameters");
-  check(qwen2(R"("use_sliding_window":true)"), "use_sliding_window");
-  check(qwen2(R"("layer_types":["full_attention","sliding_attention"])"), "layer_types");
+  check(qwen2(R"("rope_parameters":{"full_attention":{"rope_type":"default"}})"), "rope_parameters");
+  check(qwen2(R"("layer_types":["full_attention","chunked_attention"])"), "layer_types: \"chunked_attention\"");
+  check(family("mistral", R"("layer_types":["full_attention","sliding_attention"])"), "layer_types");
+  check(family("gemma2", R"("hidden_activation":"gelu")"), "hidden_activation: \"gelu\"");
+  check(family("gemma2", R"("use_bidirectional_attention":true)"), "use_bidirectional_attention");
+  check(family("gemma3_text", R"("attn_logit_softcapping":50)"), "attn_logit_softcapping");
+  check(family("qwen3", R"("attention_bias":true)"), "attention_bias");
   check(qwen2(R"("hidden_act":"gelu")"), "hidden_act: \"gelu\"");
   check(qwen2(R"("quantization_config":{"bits":4})"), "quantization_config");
   check(qwen2(R"("mlp_bias":true)"), "mlp_bias");
@@ -148,28 +238,44 @@ TEST("config: the eos ids of generation_config.json come first") {
   CHECK_THROWS("ILR_INVALID_MODEL", "generation_config.json: eos_token_id", read_model_config(folder.path()));
 }
 
-TEST("config: published configs are read, or refused by name") {
+// Counted by transformers on the meta device: counts.py beside the golden files.
+TEST("config: published configs have the parameters that transformers counts, and build") {
+  const std::map<std::string, int64_t> counts{
+      {"Llama-3.1-8B-Instruct", 8030261248},
+      {"Llama-3.1-8B", 8030261248},
+      {"Llama-3.2-1B-Instruct", 1235814400},
+      {"Llama-3.2-1B", 1235814400},
+      {"Llama-3.2-3B-Instruct", 3212749824},
+      {"Mistral-7B-v0.3", 7248023552},
+      {"Qwen2.5-0.5B-Instruct", 494032768},
+      {"Qwen2.5-1.5B-Instruct", 1543714304},
+      {"Qwen2.5-14B-Instruct", 14770033664},
+      {"Qwen2.5-3B-Instruct", 3085938688},
+      {"Qwen2.5-7B-Instruct", 7615616512},
+      {"Qwen3-0.6B", 596049920},
+      {"Qwen3-1.7B", 1720574976},
+      {"Qwen3-4B", 4022468096},
+      {"Qwen3-8B", 8190735360},
+      {"SmolLM2-135M", 134515008},
+      {"SmolLM2-360M", 361821120},
+      {"gemma-2-2b-it", 2614341888},
+      {"gemma-3-1b-it", 999885952}};
   int read = 0;
-  int refused = 0;
   for (const auto& item : std::filesystem::directory_iterator(shared("model-configs"))) {
-    const std::string name = item.path().filename().string();
-    if (!name.ends_with(".json") || name.ends_with("generation_config.json")) continue;
-    const std::string text = read_text(item.path());
-    const std::string type = *parse_json(text, name).find("model_type")->as_string();
-    const bool is_ours = type == "qwen2" || (type == "llama" && name.starts_with("SmolLM"));
-    if (is_ours) {
-      CHECK_EQUAL(parse_model_config(text).model_type, type);
-      ++read;
-    } else if (type == "llama") {
-      CHECK_THROWS("ILR_UNSUPPORTED", "rope_scaling", parse_model_config(text));
-      ++refused;
-    } else {
-      CHECK_THROWS("ILR_UNSUPPORTED", "\"" + type + "\"", parse_model_config(text));
-      ++refused;
+    const std::string name = item.path().stem().string();
+    if (item.path().extension() != ".json" || name.ends_with("generation_config")) continue;
+    const ModelConfig config = parse_model_config(read_text(item.path()));
+    if (!counts.contains(name)) {
+      fail(__FILE__, __LINE__, "no count for " + name);
+      continue;
     }
+    CHECK_EQUAL(parameter_count(config), counts.at(name));
+    // The meta device has shapes and no memory.
+    const Model model(config, at::kBFloat16, at::Device(at::kMeta));
+    CHECK_EQUAL(model.parameter_count(), counts.at(name));
+    ++read;
   }
-  CHECK_EQUAL(read, 7);
-  CHECK(refused >= 10);
+  CHECK_EQUAL(read, static_cast<int>(counts.size()));
 }
 
 TEST("config: SmolLM2-135M and Qwen2.5-0.5B have their known sizes") {
@@ -177,11 +283,11 @@ TEST("config: SmolLM2-135M and Qwen2.5-0.5B have their known sizes") {
   CHECK_EQUAL(smol.hidden_size, 576);
   CHECK_EQUAL(smol.num_kv_heads, 3);
   CHECK_EQUAL(smol.head_dim, 64);
-  CHECK_EQUAL(smol.rope_theta, 100000.0);
+  CHECK_EQUAL(smol.rope.theta, 100000.0);
   CHECK_EQUAL(smol.tie_embeddings, true);
   const ModelConfig qwen = parse_model_config(read_text(shared("model-configs/Qwen2.5-0.5B-Instruct.json")));
   CHECK_EQUAL(qwen.num_layers, 24);
-  CHECK_EQUAL(qwen.rope_theta, 1e6);
+  CHECK_EQUAL(qwen.rope.theta, 1e6);
   CHECK(qwen.eos_ids == std::vector<int32_t>{151645});
 }
 

@@ -36,6 +36,11 @@ void with_policy(const std::filesystem::path& folder, const std::string& dtype, 
             use);
 }
 
+void with_policy(const std::filesystem::path& folder, const PolicyOptions& options, const std::function<void(Policy&)>& use,
+                 bool with_optimizer) {
+  on_worker([&](Runtime& runtime) { return Policy::load(runtime, folder, options, with_optimizer); }, use);
+}
+
 void with_random_policy(const std::string& config_json, uint64_t seed, const std::string& dtype,
                         const std::function<void(Policy&)>& use) {
   on_worker([&](Runtime& runtime) { return Policy::create(runtime, config_json, seed, PolicyOptions{.dtype = dtype}); },

@@ -21,6 +21,8 @@ using Tensors = std::map<std::string, at::Tensor>;
 // Opens a policy on a CPU runtime of one thread and calls `use` on its worker.
 void with_policy(const std::filesystem::path& folder, const std::string& dtype, const std::function<void(Policy&)>& use,
                  bool with_optimizer = false);
+void with_policy(const std::filesystem::path& folder, const PolicyOptions& options, const std::function<void(Policy&)>& use,
+                 bool with_optimizer = false);
 // The same, for random weights of a config.
 void with_random_policy(const std::string& config_json, uint64_t seed, const std::string& dtype,
                         const std::function<void(Policy&)>& use);

@@ -143,6 +143,8 @@ TEST("safetensors: a shape whose product overflows is refused") {
   check_refused(file_of(R"({"a":)" + entry("F32", "[4611686018427387904]", "[0,0]") + "}", 0), "more than 2^63");
   check_refused(file_of(R"({"a":)" + entry("F32", "[4611686018427387905]", "[0,4]") + "}", 4), "more than 2^63");
   check_refused(file_of(R"({"a":)" + entry("F32", "[4294967296,4294967296]", "[0,0]") + "}", 0), "more than 2^63");
+  // No bytes, but strides that overflow.
+  check_refused(file_of(R"({"a":)" + entry("F32", "[0,4294967296,4294967296]", "[0,0]") + "}", 0), "more than 2^63");
 }
 
 TEST("safetensors: overlapping tensors and gaps are refused") {
@@ -229,7 +231,7 @@ TEST("safetensors: writing refuses equal names and other dtypes") {
   const at::Tensor one = at::ones({1}, at::kFloat);
   CHECK_THROWS("ILR_INVALID_ARGUMENT", "\"a\"", write_safetensors(folder / "m", {{"a", one}, {"a", one}}, {}));
   CHECK_THROWS("ILR_INVALID_ARGUMENT", "__metadata__", write_safetensors(folder / "m", {{"__metadata__", one}}, {}));
-  CHECK_THROWS("ILR_UNSUPPORTED", "Short", write_safetensors(folder / "m", {{"a", one.to(at::kShort)}}, {}));
+  CHECK_THROWS("ILR_UNSUPPORTED", "Complex", write_safetensors(folder / "m", {{"a", one.to(at::kComplexFloat)}}, {}));
   CHECK(std::filesystem::is_empty(folder.path()));
 }
 

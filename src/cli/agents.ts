@@ -1,16 +1,18 @@
+import {existsSync} from 'node:fs';
 import {readFile} from 'node:fs/promises';
 import {availableParallelism} from 'node:os';
 import path from 'node:path';
-import {lossOf, type RunConfig} from '../config.js';
+import {optimizerOf, type RunConfig} from '../config.js';
 import {type SamplingSettings, samplingKeys} from '../config-sampling.js';
-import {IlrError} from '../errors.js';
-import {type NativeLoadOptions, NativePolicy} from '../native/native-policy.js';
 import {NativeRuntime} from '../native/runtime.js';
-import {profileOf, readProfile, readSideFiles, referenceFolder} from '../record/agent-folder.js';
+import type {Policy} from '../policy.js';
+import {profileOf, readProfile, readSideFiles} from '../record/agent-folder.js';
 import type {Checkpoint} from '../record/checkpoint.js';
+import {findWeights} from '../record/weights.js';
 import {withSampling} from '../sampling.js';
 import {loadAgentText} from '../text/load.js';
 import type {Agent, AgentText} from '../types.js';
+import {agentSource, isShared, type OpeningOptions, PolicyOpener, realModel, referenceSource} from './policies.js';
 
 export interface OpenedRun {
   readonly agents: readonly Agent[];
@@ -30,27 +32,29 @@ Loads the agents of a run: their policies, tokenizers and chat templates.
 @throws IlrError `ILR_INVALID_MODEL` when a tokenizer does not belong to its model, and what loading throws.
 */
 export async function openRun(config: RunConfig, checkpoint?: Checkpoint): Promise<OpenedRun> {
-  const folders = config.agents.map((agent) => (checkpoint ? path.join(checkpoint.folder, agent.name) : agent.model));
-  const runtimes = await openRuntimes(config, folders);
+  const runtimes = await openRuntimes(config);
+  const opener = new PolicyOpener();
   const close = () => closeAll(runtimes);
   try {
     const agents: Agent[] = [];
     const sideFiles: ReadonlyMap<string, Uint8Array>[] = [];
     for (const [index, agent] of config.agents.entries()) {
-      const folder = folders[index] as string;
-      const tokenizer = checkpoint ? folder : (agent.tokenizer ?? folder);
-      const {policy, text} = await loadModel(runtimes[index] as NativeRuntime, folder, tokenizer, {
-        chat: agent.chat,
-        template: agent.template,
-        optimizer: checkpoint !== undefined,
-      });
-      const source = referenceSource(config, index, checkpoint && folder);
-      const reference = source && (await loadPolicy(source, {runtime: runtimes[index], trainable: false}));
+      const runtime = runtimes[index] as NativeRuntime;
+      const saved = checkpoint && path.join(checkpoint.folder, agent.name);
+      const {kind, moments} = optimizerOf(config, agent.name);
+      const opening: OpeningOptions = {dtype: agent.dtype, optimizerKind: kind, moments};
+      const policy = await opener.open(agentSource(config, index, saved), runtime, opening);
+      const source = referenceSource(config, index, saved);
+      const reference = source && (await opener.open(source, runtime, {dtype: agent.dtype}));
+      const folder = saved ?? agent.model;
+      const tokenizer = saved ?? agent.tokenizer ?? agent.model;
       const {name, system: systemPrompt, temperature} = agent;
+      const text = await textOf(policy, tokenizer, agent);
       const own = {name, policy, text, systemPrompt, temperature, ...(reference && {reference})};
       agents.push(await withSampling(own, agent.sampling));
       sideFiles.push(await readSideFiles(folder, tokenizer, profileOf(config, index)));
     }
+    await opener.close();
     const distinct = [...new Set(runtimes)];
     return {
       agents,
@@ -65,15 +69,9 @@ export async function openRun(config: RunConfig, checkpoint?: Checkpoint): Promi
   }
 }
 
-/** The folder of an agent's reference policy, where it needs one: its start, or, where it moves, the checkpoint's. */
-function referenceSource(config: RunConfig, index: number, checkpoint: string | undefined): string | undefined {
-  const {name, model} = config.agents[index] as RunConfig['agents'][number];
-  const {kind} = config.reference;
-  if ((kind !== 'frozen' && kind !== 'synchronised') || lossOf(config, name).beta === 0) return undefined;
-  return kind === 'synchronised' && checkpoint !== undefined ? referenceFolder(checkpoint) : model;
-}
-
 export interface LoadAgentOptions {
+  /** Folder of an adapter's base, where it is not the one that adapter_config.json names. */
+  readonly base?: string;
   readonly name?: string;
   readonly system?: string;
   readonly chat?: Readonly<Record<string, unknown>>;
@@ -97,9 +95,11 @@ export interface LoadedAgent extends Agent {
   close(): Promise<void>;
 }
 
-/** Loads one agent from a Hugging Face folder, asked as it was in training where the folder says how (`ilr.json`). */
+/** Loads one agent from a Hugging Face folder or an adapter's in PEFT's format, asked as it was in training where the folder says how (`ilr.json`). */
 export async function loadAgent(folder: string, options: LoadAgentOptions = {}): Promise<LoadedAgent> {
   const profile = await readProfile(folder);
+  const {trainable = true} = options;
+  const weights = await findWeights(folder, options.base);
   const runtime =
     options.runtime ??
     (await NativeRuntime.open({device: options.device ?? 'auto', threads: options.threads ?? availableParallelism()}));
@@ -107,14 +107,16 @@ export async function loadAgent(folder: string, options: LoadAgentOptions = {}):
     if (!options.runtime) await runtime.dispose();
   };
   try {
-    const tokenizer = options.tokenizer ?? folder;
-    const {policy, text} = await loadModel(runtime, folder, tokenizer, {
+    const opener = new PolicyOpener();
+    const policy = await opener.open({...weights, trainable}, runtime);
+    const start = options.reference === true ? weights : options.reference && (await findWeights(options.reference));
+    const reference = start ? await opener.open({...start, trainable: false}, runtime) : undefined;
+    await opener.close();
+    const tokenizer = options.tokenizer ?? (existsSync(path.join(folder, 'tokenizer.json')) ? folder : weights.model);
+    const text = await textOf(policy, tokenizer, {
       chat: options.chat ?? profile?.chat,
       template: options.template ?? profile?.template,
-      trainable: options.trainable,
     });
-    const source = options.reference === true ? folder : options.reference || undefined;
-    const reference = source === undefined ? undefined : await loadPolicy(source, {runtime, trainable: false});
     const agent = {
       name: options.name ?? path.basename(path.resolve(folder)),
       policy,
@@ -135,51 +137,42 @@ export async function loadAgent(folder: string, options: LoadAgentOptions = {}):
   }
 }
 
-/** The policy first: a tokenizer of another model is found by the model's vocabulary. */
-async function loadModel(
-  runtime: NativeRuntime,
-  model: string,
+/** After the policy: a tokenizer of another model is found by the model's vocabulary. */
+async function textOf(
+  policy: Policy,
   tokenizer: string,
-  options: {
-    readonly chat?: Readonly<Record<string, unknown>>;
-    readonly template?: 'auto' | 'plain';
-    readonly optimizer?: boolean;
-    readonly trainable?: boolean;
-  },
-): Promise<{policy: NativePolicy; text: AgentText}> {
-  const {optimizer, trainable, chat, template} = options;
-  const policy = await loadPolicy(model, {runtime, optimizer, trainable});
+  {chat, template}: Pick<LoadAgentOptions, 'chat' | 'template'>,
+): Promise<AgentText> {
   const {vocabSize, eosIds} = policy.info();
-  return {policy, text: await loadAgentText(tokenizer, {chat, template, vocabSize, eosIds})};
-}
-
-async function loadPolicy(model: string, options: NativeLoadOptions): Promise<NativePolicy> {
-  return NativePolicy.load(model, options).catch((error: unknown) => {
-    // The core may name a tensor or a key alone; with several agents that is not enough.
-    if (!IlrError.is(error) || error.message.includes(model)) throw error;
-    throw new IlrError(error.code, `${model}: ${error.message}`, {cause: error});
-  });
+  return loadAgentText(tokenizer, {chat, template, vocabSize, eosIds});
 }
 
 /** Below this many parameters a matrix product is too small to be split: each agent gets threads of its own instead. */
 const tinyParameters = 5e6;
 
-/** [N] the runtime of each agent: their own with a share of the threads for tiny models on the CPU, one for all otherwise. */
-async function openRuntimes(config: RunConfig, folders: readonly string[]): Promise<NativeRuntime[]> {
+/**
+[N] the runtime of each agent: their own with a share of the threads for tiny models on the CPU (agents that share weights share
+one), one for all otherwise.
+*/
+async function openRuntimes(config: RunConfig): Promise<NativeRuntime[]> {
   const threads = config.threads || availableParallelism();
-  const sizes = await Promise.all(folders.map(roughParameters));
+  const sizes = await Promise.all(config.agents.map(({model}) => roughParameters(model)));
   const areTiny = sizes.every((size) => size < tinyParameters);
-  const share = areTiny ? Math.max(1, Math.floor(threads / folders.length)) : threads;
-  const runtimes: NativeRuntime[] = [];
+  const places = await Promise.all(
+    config.agents.map((agent, i) => (isShared(agent) ? realModel(agent.model) : String(i))),
+  );
+  const share = areTiny ? Math.max(1, Math.floor(threads / new Set(places).size)) : threads;
+  const runtimes = new Map<string, NativeRuntime>();
   try {
-    for (const _ of folders) {
-      const first = runtimes[0];
-      const isShared = first !== undefined && (!areTiny || first.device !== 'cpu');
-      runtimes.push(isShared ? first : await NativeRuntime.open({device: config.device, threads: share}));
+    for (const place of places) {
+      if (runtimes.has(place)) continue;
+      const [first] = runtimes.values();
+      const isOne = first !== undefined && (!areTiny || first.device !== 'cpu');
+      runtimes.set(place, isOne ? first : await NativeRuntime.open({device: config.device, threads: share}));
     }
-    return runtimes;
+    return places.map((place) => runtimes.get(place) as NativeRuntime);
   } catch (error) {
-    await closeAll(runtimes);
+    await closeAll([...runtimes.values()]);
     throw error;
   }
 }

@@ -6,7 +6,7 @@ import {resultLines} from '../demo/table.js';
 import {WarmStartDisplay} from '../demo/warm-start-display.js';
 import {setUp} from '../native/setup.js';
 import {interruptedExitCode, interruptSignals, isInterruption} from './interrupt.js';
-import {count} from './options.js';
+import {count, device as deviceOption} from './options.js';
 import {duration, Progress} from './progress.js';
 import {createSetupReport} from './setup-progress.js';
 import {Screen} from './terminal.js';
@@ -16,6 +16,7 @@ interface DemoArguments {
   readonly output: string;
   readonly compare?: boolean;
   readonly keep?: boolean;
+  readonly device: string;
 }
 
 export function register(program: Command): void {
@@ -25,17 +26,19 @@ export function register(program: Command): void {
     .option('--seed <n>', 'of weights, warm start and training', count, 0)
     .option('--output <folder>', 'folder of questions, agents, metrics and dialogues', path.join('runs', 'demo'))
     .option('--compare', 'also train each agent alone (GRPO) at equal generated tokens')
+    .option('--device <device>', 'cpu, cuda, cuda:N or auto', deviceOption, 'cpu')
     .option('--keep', 'take the warm-started agents of the last run with this seed, if there are some')
     .action(demoCommand);
 }
 
-async function demoCommand({seed, output, compare, keep}: DemoArguments): Promise<void> {
+async function demoCommand({seed, output, compare, keep, device}: DemoArguments): Promise<void> {
   await makeReady();
   const interrupt = interruptSignals();
   const display = new DemoDisplay(seed);
   try {
     const result = await runDemo({
       seed,
+      device,
       output,
       compare,
       keep,

@@ -28,6 +28,7 @@ interface EvalArguments extends SamplingFlags {
   readonly reward?: string;
   readonly answer?: 'field' | 'gsm8k' | 'boxed';
   readonly field?: readonly string[];
+  readonly base?: string;
   readonly device: string;
   readonly json?: boolean;
 }
@@ -48,7 +49,7 @@ export function register(program: Command): void {
   const command = program
     .command('eval')
     .description('Measure how often a model, or each agent of a checkpoint, is right alone.')
-    .argument('<model>', 'Hugging Face folder, checkpoint, or the output folder of a run')
+    .argument('<model>', 'Hugging Face folder, adapter, checkpoint, or the output folder of a run')
     .requiredOption('--data <file>', 'questions, JSON lines')
     .option('--config <file>', "take prompt, reward and data fields from a run's configuration")
     .option('--questions <count>', 'only the first ones', positive)
@@ -61,6 +62,7 @@ export function register(program: Command): void {
     .option('--reward <function>', 'numeric, math, exact or a module (default: numeric)')
     .option('--answer <where>', 'where the gold answer stands: field, gsm8k (after ####) or boxed')
     .option('--field <name=field>', 'id, question, answer or level under another name; may be repeated', collect)
+    .option('--base <folder>', "an adapter's base (default: the folder that adapter_config.json names)")
     .option('--device <device>', 'cpu, cuda, cuda:N or auto', device, 'auto')
     .option('--json', 'one JSON array, for programs');
   addSamplingFlags(command).action(evalCommand);
@@ -141,6 +143,7 @@ async function evaluateModel(
     sampling: {...(settings.eval.sampling ?? trained?.sampling), ...samplingOf(options)},
     chat: trained?.chat,
     template: trained?.template,
+    base: options.base,
     device: options.device,
     trainable: false,
   });

@@ -9,13 +9,13 @@ export interface FoundModel {
 }
 
 /**
-The models that a path names: a Hugging Face folder, a checkpoint (its agents), a folder of agents such as `final`, or the
+The models that a path names: a Hugging Face folder or an adapter's, a checkpoint (its agents), a folder of agents such as `final`, or the
 output folder of a run (its final agents, else those of its latest checkpoint).
 
 @throws IlrError `ILR_INVALID_MODEL` when there is none.
 */
 export async function findModels(folder: string): Promise<FoundModel[]> {
-  if (await exists(folder, 'config.json')) return [{name: path.basename(path.resolve(folder)), folder}];
+  if (await isModel(folder)) return [{name: path.basename(path.resolve(folder)), folder}];
   if (await exists(folder, 'manifest.json')) return agentsOf(folder, (await readManifest(folder)).agents);
   if (await exists(folder, 'final')) return findModels(path.join(folder, 'final'));
   if (await exists(folder, 'checkpoints')) {
@@ -24,16 +24,22 @@ export async function findModels(folder: string): Promise<FoundModel[]> {
   }
   const names = await readdir(folder).catch(() => []);
   const found: string[] = [];
-  for (const name of names.sort()) if (await exists(folder, name, 'config.json')) found.push(name);
+  for (const name of names.sort()) if (await isModel(path.join(folder, name))) found.push(name);
   if (found.length > 0) return agentsOf(folder, found);
   throw new IlrError(
     'ILR_INVALID_MODEL',
-    `${folder}: expected a model folder (config.json, safetensors, tokenizer.json), a checkpoint or the output folder of a run, found none of them`,
+    `${folder}: expected a model folder (config.json, safetensors, tokenizer.json), an adapter's (adapter_config.json), a checkpoint or the output folder of a run, found none of them`,
   );
 }
 
 function agentsOf(folder: string, names: readonly string[]): FoundModel[] {
   return names.map((name) => ({name, folder: path.join(folder, name)}));
+}
+
+/** ilr.json alone: an agent that was not trained, whose weights are elsewhere. */
+async function isModel(folder: string): Promise<boolean> {
+  for (const name of ['config.json', 'adapter_config.json', 'ilr.json']) if (await exists(folder, name)) return true;
+  return false;
 }
 
 async function exists(...parts: readonly string[]): Promise<boolean> {

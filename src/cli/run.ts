@@ -8,6 +8,7 @@ import {loadRewardFunction} from '../reward/reward.js';
 import {train} from '../train.js';
 import type {TrainEvent, TrainOptions, TrainResult} from '../types.js';
 import {type OpenedRun, openRun} from './agents.js';
+import {isShared} from './policies.js';
 import {versions} from './versions.js';
 
 export interface RunOptions {
@@ -59,7 +60,7 @@ async function runOpened(
       threads,
       device,
       questions: hashQuestions([questions.train, questions.validation ?? []]),
-      reference: await hashFrozenReferences(config),
+      fixedWeights: await hashFixedWeights(config),
       versions: versions(),
     },
     sideFiles,
@@ -85,9 +86,15 @@ async function runOpened(
   }
 }
 
-async function hashFrozenReferences(config: RunConfig): Promise<string | undefined> {
-  if (config.reference.kind !== 'frozen') return undefined;
-  return hashOf(await Promise.all(config.agents.map((agent) => hashWeights(agent.model))));
+/** Of the weights that a resumed run loads again from where they were: bases of adapters, agents and references that stay as they are. */
+async function hashFixedWeights(config: RunConfig): Promise<string | undefined> {
+  const folders = config.agents.flatMap((agent) => {
+    const {model, adapter, trainable} = agent;
+    const staysAsItWas = config.reference.kind === 'frozen' || !trainable;
+    const start = staysAsItWas && adapter?.folder !== undefined ? [adapter.folder] : [];
+    return staysAsItWas || isShared(agent) ? [model, ...start] : [];
+  });
+  return folders.length === 0 ? undefined : hashOf(await Promise.all(folders.map(hashWeights)));
 }
 
 async function readRunQuestions(

@@ -72,7 +72,7 @@ export function register(program: Command): void {
   const command = program
     .command('sample')
     .description('Let a model answer one prompt.')
-    .argument('<model>', 'Hugging Face folder, or an agent of a checkpoint')
+    .argument('<model>', 'Hugging Face folder, an adapter in PEFT’s format, or an agent of a checkpoint')
     .argument('<prompt>', 'what the model reads')
     .option('--temperature <number>', '0: the most likely tokens (default: as in training, else 1)', temperature)
     .option('--max-new-tokens <count>', 'length of the answer', positive, 512)
@@ -80,6 +80,7 @@ export function register(program: Command): void {
     .option('--system <text>', 'system prompt (default: as in training)')
     .option('--samples <count>', 'answers, each with draws of its own', positive, 1)
     .option('--raw', 'go on with the prompt as it is, without the chat template')
+    .option('--base <folder>', "an adapter's base (default: the folder that adapter_config.json names)")
     .option('--device <device>', 'cpu, cuda, cuda:N or auto', device, 'auto');
   addSamplingFlags(command).action(async (model: string, prompt: string, options) => {
     const [found, ...others] = await findModels(model);
@@ -91,6 +92,7 @@ export function register(program: Command): void {
     const interrupt = interruptSignals();
     const agent = await loadAgent(found?.folder ?? model, {
       system: options.system,
+      base: options.base,
       sampling: samplingOf(options),
       device: options.device,
       trainable: false,

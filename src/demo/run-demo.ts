@@ -17,6 +17,8 @@ import type {WarmStartProgress} from './warm-start.js';
 
 export interface DemoOptions {
   readonly seed: number;
+  /** Default `cpu`, where the demo's figures are reproduced digit for digit. */
+  readonly device?: string;
   readonly output: string;
   /** Take the warm-started agents of the last run with this seed, where there are some. */
   readonly keep?: boolean;
@@ -123,9 +125,9 @@ function startClock(now: () => number) {
 }
 
 /** recipes/tiny.yaml with the folders of this run. */
-async function readRecipe({seed, output, overrides}: DemoOptions): Promise<RunConfig> {
+async function readRecipe({seed, output, device = 'cpu', overrides = []}: DemoOptions): Promise<RunConfig> {
   const file = path.join(packageRoot(), 'recipes', 'tiny.yaml');
-  const {config} = await readConfigFile(file, overrides);
+  const {config} = await readConfigFile(file, [`device=${device}`, ...overrides]);
   const data = (split: Split) => path.resolve(output, 'data', `${split}.jsonl`);
   return {
     ...config,
@@ -170,6 +172,7 @@ async function warmStartAgents(config: RunConfig, options: DemoOptions): Promise
     seed: options.seed,
     prompts: config.dialogue.prompts,
     folder: path.join(options.output, 'start'),
+    device: options.device,
     tokens: options.warmStartTokens,
     signal: options.signal,
     onProgress: options.onWarmStart,

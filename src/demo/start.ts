@@ -13,6 +13,7 @@ export interface StartOptions {
   readonly prompts: Prompts;
   /** Gets a Hugging Face folder per agent. */
   readonly folder: string;
+  readonly device?: string;
   /** Of the warm start of each agent; its usual length when left out. */
   readonly tokens?: number;
   readonly signal?: AbortSignal;
@@ -45,7 +46,7 @@ async function makeAgent(options: StartOptions, index: number): Promise<void> {
   const plan = planOf(index);
   const own = path.join(folder, name);
   await mkdir(own, {recursive: true});
-  const runtime = await NativeRuntime.open({device: 'cpu', threads: 1});
+  const runtime = await NativeRuntime.open({device: options.device ?? 'cpu', threads: 1});
   try {
     const agent = await createTinyAgent(runtime, plan, {name, folder: own, seed, index});
     await warmUp(agent.policy, {

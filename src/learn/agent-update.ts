@@ -1,13 +1,13 @@
-import {lossOf, optimizerOf} from '../config.js';
+import {lossOf, optimizerOptionsOf} from '../config.js';
 import type {TrainingBatch, UpdateResult} from '../policy.js';
 import {Random} from '../random.js';
-import {phaseOf, type Run} from '../run.js';
+import {isTrained, phaseOf, type Run} from '../run.js';
 import type {Agent} from '../types.js';
 import type {BaselineStep} from './baseline.js';
 import {buildBatches, type TrainableGroup} from './batch.js';
 import {learn, lossOptions, scoreBatches} from './update.js';
 
-/** An agent's groups, dealt to minibatches, with what their log-probs are compared with. */
+/** An agent's groups, dealt to minibatches, with what their log-probs are compared with; none where the agent is not trained. */
 export async function prepareBatches(
   run: Run,
   step: number,
@@ -16,6 +16,7 @@ export async function prepareBatches(
   groups: readonly TrainableGroup[],
   baselines: BaselineStep | undefined,
 ): Promise<readonly TrainingBatch[]> {
+  if (!isTrained(agent)) return [];
   const {config, signal} = run;
   const {seed, minibatches, reference} = config;
   const loss = lossOf(config, agent.name);
@@ -48,7 +49,8 @@ export async function updateAgent(
   const results = await learn(agent.policy, batches, {
     iterations: config.iterations,
     update: {
-      ...optimizerOf(config, agent.name),
+      ...optimizerOptionsOf(config, agent.name),
+      gradientCheckpointing: config.gradientCheckpointing,
       ...lossOptions(loss, config.advantage),
       temperature: agent.temperature,
       ...(loss.type === 'dr_grpo' && {maxCompletionTokens: config.method === 'ilr' ? Math.max(share, fuse) : share}),

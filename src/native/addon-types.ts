@@ -39,6 +39,8 @@ export type AddonAdapterOptions = Omit<NewAdapterOptions, 'seed'> & {readonly fo
 export interface AddonPolicyOptions {
   readonly dtype?: string;
   readonly trainable?: boolean;
+  readonly optimizerKind?: string;
+  readonly moments?: string;
   readonly adapter?: AddonAdapterOptions;
 }
 
@@ -75,7 +77,7 @@ export interface AddonPolicy {
   logprobs(request: Omit<ScoreRequest, 'signal'>): AddonCall<ScoreResult>;
   /** `onProgress` must not throw. */
   update(batch: TrainingBatch, options: Omit<UpdateOptions, 'signal'>): AddonCall<UpdateResult>;
-  copyFrom?(other: AddonPolicy, mix: number): AddonCall<void>;
+  copyFrom(other: AddonPolicy, mix: number): AddonCall<void>;
   /** Another policy over these weights; a copy of them where one of the two trains them. */
   share(options?: Omit<AddonLoadOptions, 'dtype'>): AddonCall<AddonPolicy>;
   save(folder: string, options?: Omit<SaveOptions, 'signal'>): AddonCall<void>;

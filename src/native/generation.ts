@@ -12,7 +12,7 @@ export class NativeGeneration implements Generation {
   private wake = () => {};
   private abort = () => {};
 
-  constructor(native: AddonPolicy, request: GenerateRequest) {
+  constructor(native: () => AddonPolicy, request: GenerateRequest) {
     this.counters = this.run(native, request);
     this.counters.catch(() => {}); // whoever only iterates sees the failure there
   }
@@ -33,11 +33,11 @@ export class NativeGeneration implements Generation {
     }
   }
 
-  private async run(native: AddonPolicy, request: GenerateRequest): Promise<GenerateCounters> {
+  private async run(native: () => AddonPolicy, request: GenerateRequest): Promise<GenerateCounters> {
     const tokens = new TokenCallback(() => this.abort());
     try {
       const counters = await runCall(() => {
-        const call = native.generate(request, this.callbacks(tokens, request.onToken));
+        const call = native().generate(request, this.callbacks(tokens, request.onToken));
         this.abort = () => call.abort();
         return call;
       }, request);

@@ -22,6 +22,8 @@ import {NativeRuntime} from './runtime.js';
 export interface NativeShareOptions {
   /** Default true. False keeps no optimiser, and `update` is refused. */
   readonly trainable?: boolean;
+  readonly optimizerKind?: NativePolicyOptions['optimizerKind'];
+  readonly moments?: NativePolicyOptions['moments'];
   /** Trained in place of the model, which stays as it is. */
   readonly adapter?: AdapterOptions;
   /** Reads the optimizer.safetensors of `adapter.folder` too. */
@@ -32,10 +34,20 @@ export interface NativeShareOptions {
 export interface NativePolicyOptions {
   /** A private CPU runtime, disposed with the policy, when left out. */
   readonly runtime?: NativeRuntime;
-  /** Of weights and arithmetic: `float32` (default), or `float64` on the CPU, for checking. Files in bfloat16 and float16 are read into it. */
-  readonly dtype?: 'float32' | 'float64';
+  /**
+  Of weights and arithmetic: `float32` (default), `bfloat16` (sums, norms, softmax, log-probs and losses stay float32), or `float64`
+  on the CPU, for checking. Files in float32, bfloat16 and float16 are read into it.
+  */
+  readonly dtype?: 'float32' | 'bfloat16' | 'float64';
   /** Default true. False keeps no optimiser, and `update` is refused. */
   readonly trainable?: boolean;
+  /**
+  `adamw` (default): AdamW with a float32 master of the weights. `lean`, with dtype `bfloat16`: the weights and the 16 bits that they lack,
+  together the same master.
+  */
+  readonly optimizerKind?: 'adamw' | 'lean';
+  /** AdamW's averages. Left out: `float32` for `adamw`, `bfloat16` for `lean`. `int8`: blocks of 256 (arXiv 2110.02861). */
+  readonly moments?: 'float32' | 'bfloat16' | 'int8';
   /** Trained in place of the model, which stays as it is. */
   readonly adapter?: AdapterOptions;
   readonly signal?: AbortSignal;
@@ -89,7 +101,7 @@ export class NativePolicy implements Policy {
   }
 
   info(): PolicyInfo {
-    return this.native.info();
+    return reading(() => this.native.info());
   }
 
   setTokenBytes(table: TokenBytes): Promise<void> {
@@ -97,7 +109,7 @@ export class NativePolicy implements Policy {
   }
 
   generate(request: GenerateRequest): Generation {
-    return new NativeGeneration(this.native, request);
+    return new NativeGeneration(() => this.native, request);
   }
 
   logprobs(request: ScoreRequest): Promise<ScoreResult> {
@@ -108,19 +120,16 @@ export class NativePolicy implements Policy {
     return runCall(() => this.native.update(batch, options), options);
   }
 
+  /**
+  A policy of another runtime is copied there first: for that time its weights are held twice.
+
+  @throws IlrError `ILR_INVALID_ARGUMENT` where the shapes differ, where the weights of this policy serve others too, where one
+  has an adapter and the other none, or where adapters are to be mixed: they are copied (`mix` 1).
+  */
   copyFrom(other: Policy, mix: number): Promise<void> {
     return runCall(() => {
       if (!(other instanceof NativePolicy)) {
-        throw new IlrError(
-          'ILR_INVALID_ARGUMENT',
-          'copyFrom: expected a NativePolicy of the same runtime, got another Policy.',
-        );
-      }
-      if (this.native.copyFrom === undefined) {
-        throw new IlrError(
-          'ILR_UNSUPPORTED',
-          'copyFrom: the addon that was built cannot do it; run ilr-native setup again.',
-        );
+        throw new IlrError('ILR_INVALID_ARGUMENT', 'copyFrom: expected a NativePolicy, got another Policy.');
       }
       return this.native.copyFrom(other.native, mix);
     });
@@ -153,9 +162,11 @@ export class NativePolicy implements Policy {
   }
 
   /** Waits for the calls made before, then frees the weights. Later calls reject with `ILR_DISPOSED`. */
-  dispose(): Promise<void> {
-    this.disposal ??= this.native.dispose().then(() => this.ownRuntime?.release());
-    return this.disposal;
+  async dispose(): Promise<void> {
+    await reading(() => {
+      this.disposal ??= this.native.dispose().then(() => this.ownRuntime?.release());
+      return this.disposal;
+    });
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -168,10 +179,10 @@ async function make(
   signal: AbortSignal | undefined,
   start: (native: AddonRuntime) => AddonCall<AddonPolicy>,
 ): Promise<NativePolicy> {
-  if (runtime !== undefined && !(runtime instanceof NativeRuntime)) {
+  if (runtime !== undefined && !reading(() => runtime instanceof NativeRuntime)) {
     throw new IlrError('ILR_INVALID_ARGUMENT', `runtime: expected a NativeRuntime, got ${typeof runtime}`);
   }
-  if (runtime) return NativePolicy.of(await runCall(() => start(runtime.native), {signal}), undefined);
+  if (runtime !== undefined) return NativePolicy.of(await runCall(() => start(runtime.native), {signal}), undefined);
   const ownRuntime = await NativeRuntime.open();
   try {
     return NativePolicy.of(await runCall(() => start(ownRuntime.native), {signal}), new Lease(ownRuntime));

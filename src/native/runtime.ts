@@ -48,9 +48,11 @@ export class NativeRuntime {
   }
 
   /** Waits for the calls made before, then frees the policies and the thread. */
-  dispose(): Promise<void> {
-    this.disposal ??= this.native.dispose();
-    return this.disposal;
+  async dispose(): Promise<void> {
+    await reading(() => {
+      this.disposal ??= this.native.dispose();
+      return this.disposal;
+    });
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -29,6 +29,8 @@ const profileSchema = z.object({
   sampling: samplingKeys.optional(),
   prompt: z.string(),
   maxNewTokens: z.int().positive(),
+  /** Where the weights are, of an agent that was not trained: its folder holds none. */
+  base: z.string().min(1).optional(),
 });
 
 /** How an agent was asked when it learned (`ilr.json` in its folder), so that it can be asked the same way again. */
@@ -45,6 +47,7 @@ export function profileOf(config: RunConfig, index: number): AgentProfile {
     ...(agent.sampling !== undefined && {sampling: agent.sampling}),
     prompt: config.dialogue.prompts.share,
     maxNewTokens: config.dialogue.maxNewTokens.share,
+    ...(!agent.trainable && {base: path.resolve(agent.adapter?.folder ?? agent.model)}),
   };
 }
 
@@ -88,14 +91,17 @@ async function readIfThere(file: string): Promise<Buffer | undefined> {
   );
 }
 
-/** Fills an existing empty folder with a Hugging Face model: weights, config, tokenizer; `optimizer` adds what training needs to go on. */
+/**
+Fills an existing empty folder with a Hugging Face model, or an adapter in PEFT's format: weights, config, tokenizer; `optimizer`
+adds what training needs to go on. What is not trained keeps its weights where they are, and ilr.json names the place.
+*/
 export async function writeAgentFolder(
   folder: string,
   policy: Policy,
   sideFiles: ReadonlyMap<string, Uint8Array>,
   options: {readonly optimizer: boolean},
 ): Promise<void> {
-  await policy.save(folder, options);
+  if (policy.info().trainedParameters !== 0) await policy.save(folder, options);
   for (const [name, content] of sideFiles) await writeSynced(path.join(folder, name), content);
 }
 

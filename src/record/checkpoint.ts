@@ -25,7 +25,7 @@ const manifestSchema = z.object({
     threads: z.array(z.int()),
     device: z.string(),
     questions: z.string(),
-    reference: z.string().optional(),
+    fixedWeights: z.string().optional(),
     versions: z.record(z.string(), z.string()),
   }),
   configHash: z.string(),

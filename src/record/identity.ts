@@ -11,8 +11,8 @@ export interface RunIdentity {
   readonly device: string;
   /** SHA-256 of the questions as they were read. */
   readonly questions: string;
-  /** SHA-256 of the weights that frozen reference policies are loaded from. */
-  readonly reference?: string;
+  /** SHA-256 of the weights that stay as they are: bases of adapters, frozen agents and frozen reference policies. */
+  readonly fixedWeights?: string;
   /** Of ilr-native, Node.js and LibTorch. */
   readonly versions: Readonly<Record<string, string>>;
 }
@@ -57,9 +57,9 @@ export function differences(then: RunIdentity, now: RunIdentity): string[] {
       `threads: ${then.threads.join(' + ')} in the checkpoint, ${now.threads.join(' + ')} now (another count changes the last bits of every sum)`,
     );
   if (then.questions !== now.questions) lines.push('data: the questions of data.train or data.validation have changed');
-  if (then.reference !== now.reference)
+  if (then.fixedWeights !== now.fixedWeights)
     lines.push(
-      'reference: the weights in agents[].model, which the frozen reference policies are loaded from, have changed',
+      'agents: weights in agents[].model or agents[].adapter.folder have changed, which adapters, frozen agents or frozen reference policies are loaded from',
     );
   return lines;
 }

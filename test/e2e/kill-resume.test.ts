@@ -1,75 +1,35 @@
-import {spawn} from 'node:child_process';
-import {mkdtemp, readdir, rm, writeFile} from 'node:fs/promises';
+import {mkdtemp, readdir, rm} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
-import {fileURLToPath} from 'node:url';
 import test, {type ExecutionContext} from 'ava';
-import {stringify} from 'yaml';
 import type {RunConfigInput} from '../../src/config.js';
 import {Random} from '../../src/random.js';
-import {stampOf} from '../../src/record/files.js';
-import {readMetrics, withoutClock} from '../../src/record/metrics.js';
+import {resultOf, runInChild} from '../helpers/child-run.js';
 import type {Moment} from '../helpers/killed-run.js';
-import {tinyRunConfig, writeTinyRun} from '../helpers/tiny-run.js';
+import {writeTinyRun} from '../helpers/tiny-run.js';
 
-const child = fileURLToPath(new URL('../helpers/killed-run.js', import.meta.url));
 const folder = await mkdtemp(path.join(tmpdir(), 'ilr-kill-'));
 test.before(async () => {
   await writeTinyRun(folder);
 });
 test.after.always(() => rm(folder, {recursive: true, force: true}));
 
-/** Runs with its output in `<folder>/<name>` and says how the process ended. */
-async function run(
-  name: string,
-  mode: 'start' | 'resume',
-  moment?: Moment,
-  overrides: Partial<RunConfigInput> = {},
-): Promise<{code: number | null; signal: string | null; errors: string}> {
-  const file = path.join(folder, `${name}.yaml`);
-  await writeFile(file, stringify({...tinyRunConfig(overrides), output: path.join(folder, name)}));
-  const args = [child, file, mode, ...(moment ? [JSON.stringify(moment)] : [])];
-  const started = spawn(process.execPath, args, {stdio: ['ignore', 'ignore', 'pipe']});
-  let errors = '';
-  started.stderr.setEncoding('utf8').on('data', (text) => {
-    errors += text;
-  });
-  return new Promise((resolve) => started.on('close', (code, signal) => resolve({code, signal, errors})));
-}
-
-/** All that two equal runs must have in common; files as hashes, for a difference between long texts is slow to print. */
-async function resultOf(name: string) {
-  const at = (...parts: string[]) => path.join(folder, name, ...parts);
-  const last = ['checkpoints', 'step-000006'];
-  const files = [
-    ['dialogues.jsonl'],
-    [...last, 'trainer.json'],
-    ...['ann', 'bob'].flatMap((agent) => [
-      ['final', agent, 'model.safetensors'],
-      [...last, agent, 'optimizer.safetensors'],
-    ]),
-  ];
-  return {
-    metrics: (await readMetrics(at('metrics.jsonl'))).map(withoutClock),
-    checkpoints: (await readdir(at('checkpoints'))).sort(),
-    files: await Promise.all(files.map(async (file) => [file.join('/'), (await stampOf(at(...file))).sha256])),
-  };
-}
-
+const run = (name: string, mode: 'start' | 'resume', moment?: Moment, overrides: Partial<RunConfigInput> = {}) =>
+  runInChild(folder, name, mode, moment, overrides);
 let whole: ReturnType<typeof wholeRun> | undefined;
 
 /** The run that is never stopped. */
 async function wholeRun() {
   const {code, errors} = await run('whole', 'start');
   if (code !== 0) throw new Error(errors);
-  return resultOf('whole');
+  return resultOf(folder, 'whole');
 }
 
 async function resumesTo(t: ExecutionContext, name: string): Promise<void> {
   const resumed = await run(name, 'resume');
   t.is(resumed.code, 0, resumed.errors);
   whole ??= wholeRun();
-  t.deepEqual(await resultOf(name), await whole);
+  t.deepEqual(await resultOf(folder, name), await whole);
   await rm(path.join(folder, name), {recursive: true});
 }
 

@@ -97,7 +97,10 @@ export class ScriptedPolicy implements Policy {
       dtype: 'none',
       device: 'cpu',
       step: this.state.updates,
+      weightBytes: 0,
+      optimizerBytes: 0,
       trainedParameters: 1,
+      adapter: {rank: 1, alpha: 1, rankStabilized: false, targetModules: ['q_proj'], parameters: 1},
     };
   }
 

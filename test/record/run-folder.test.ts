@@ -21,6 +21,7 @@ function identity(over: Partial<RunConfigInput> = {}): RunIdentity {
 
 function agentAt(step: number): Agent {
   const policy = {
+    info: () => ({trainedParameters: 1}),
     save: (folder: string, options?: {optimizer?: boolean}) =>
       writeFile(
         path.join(folder, 'model.safetensors'),
