@@ -12,7 +12,7 @@ namespace {
 // Every file of native/test/corpus/<folder> through the reader that fuzzing drives; how many there were.
 int replay(const char* folder, void (*read)(const uint8_t*, size_t)) {
   int files = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(golden().parent_path() / "corpus" / folder)) {
+  for (const auto& entry : std::filesystem::directory_iterator(golden("../corpus") / folder)) {
     std::ifstream file(entry.path(), std::ios::binary);
     const std::vector<char> bytes{std::istreambuf_iterator<char>(file), {}};
     read(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());

