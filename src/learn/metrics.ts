@@ -54,9 +54,13 @@ export function calibrationFigures(calibrations: readonly StageCalibration[]): F
 /** Of a step's minibatches, weighted by their trained tokens; the extremes are extremes. */
 export function updateFigures(updates: readonly UpdateResult[]): Figures {
   const weight = (update: UpdateResult) => Math.max(1, update.trainedTokens);
-  const total = sum(updates.map(weight));
-  const average = (pick: (update: UpdateResult) => number) =>
-    sum(updates.map((update) => weight(update) * pick(update))) / total;
+  // Over the minibatches that have the figure: one whose tokens are all masked has none.
+  const average = (pick: (update: UpdateResult) => number) => {
+    const having = updates.filter((update) => !Number.isNaN(pick(update)));
+    return sum(having.map((update) => weight(update) * pick(update))) / sum(having.map(weight));
+  };
+  const largest = (pick: (update: UpdateResult) => number) =>
+    Math.max(...updates.map(pick).filter((value) => !Number.isNaN(value)));
   const all = (pick: (update: UpdateResult) => number) => sum(updates.map(pick));
   const last = updates.at(-1);
   return {
@@ -65,13 +69,13 @@ export function updateFigures(updates: readonly UpdateResult[]): Figures {
     grad_norm: average((update) => update.gradNorm),
     learning_rate: last?.learningRate,
     ratio_mean: average((update) => update.ratioMean),
-    ratio_max: Math.max(...updates.map((update) => update.ratioMax)),
+    ratio_max: largest((update) => update.ratioMax),
     ratio_clipped_fraction: average((update) => update.ratioClippedFraction),
     ratio_clipped_low_fraction: average((update) => update.ratioClippedLowFraction),
     ratio_clipped_high_fraction: average((update) => update.ratioClippedHighFraction),
     kl: average((update) => update.kl),
     'importance/mean': average((update) => update.importanceMean),
-    'importance/max': Math.max(...updates.map((update) => update.importanceMax)),
+    'importance/max': largest((update) => update.importanceMax),
     off_policy_dropped_fraction: average((update) => update.offPolicyDroppedFraction),
     entropy_dropped_fraction: average((update) => update.entropyDroppedFraction),
     // Only the first minibatch is scored by the weights that sampled it.

@@ -24,6 +24,19 @@ test('sampler and scorer are compared on the first minibatch: the update behind 
   t.is(figures['sampler/max_abs_diff'], 5e-7);
 });
 
+test('a minibatch without a figure does not take it from the others', (t) => {
+  const none = {entropy: Number.NaN, ratioMax: Number.NaN};
+  const figures = updateFigures([
+    updateResult({entropy: 2, ratioMax: 1.2, trainedTokens: 10}),
+    updateResult({...none, trainedTokens: 0}),
+    updateResult({entropy: 5, ratioMax: 1.1, trainedTokens: 20}),
+  ]);
+  t.is(figures.entropy, 4);
+  t.is(figures.ratio_max, 1.2);
+  t.false('entropy' in finite(updateFigures([updateResult(none)])));
+  t.false('ratio_max' in finite(updateFigures([updateResult(none)])));
+});
+
 test('a figure that is not there is left out', (t) => {
   t.deepEqual(finite({a: Number.NaN, b: undefined, c: 0}), {c: 0});
   t.is(finite(updateFigures([]))['sampler/kl'], undefined);
