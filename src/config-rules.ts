@@ -3,7 +3,7 @@ import {lossProblems, type Problem, resolveLoss} from './config-loss.js';
 
 /** What contradicts itself between the keys of a configuration, each problem at the key to change. */
 export function problemsOf(config: RunConfig): Problem[] {
-  return [
+  const problems = [
     ...agentLossProblems(config),
     ...adapterProblems(config),
     ...referenceProblems(config),
@@ -11,6 +11,9 @@ export function problemsOf(config: RunConfig): Problem[] {
     ...overlongProblems(config),
     ...optimizerProblems(config),
   ];
+  // What the run says is looked at once per agent.
+  const keys = problems.map(({path, message}) => `${path.join('.')} ${message}`);
+  return problems.filter((_, i) => keys.indexOf(keys[i] as string) === i);
 }
 
 function agentLossProblems({agents, loss}: RunConfig): Problem[] {
@@ -41,7 +44,8 @@ function adapterProblems({agents}: RunConfig): Problem[] {
   return problems;
 }
 
-function referenceProblems({agents, loss, reference}: RunConfig): Problem[] {
+function referenceProblems(config: RunConfig): Problem[] {
+  const {agents, loss, reference} = config;
   const {kind, every, mix} = reference;
   const problems: Problem[] = [];
   const betas = agents.map((agent) => (agent.loss === undefined ? loss : resolveLoss(agent.loss, loss)).beta);
@@ -67,7 +71,7 @@ function referenceProblems({agents, loss, reference}: RunConfig): Problem[] {
       input: every,
     });
   }
-  if (kind === 'synchronised') return problems;
+  if (kind === 'synchronised') return [...problems, ...mixProblems(config, betas)];
   for (const [key, value] of Object.entries({every, mix})) {
     if (value === undefined) continue;
     problems.push({
@@ -77,6 +81,13 @@ function referenceProblems({agents, loss, reference}: RunConfig): Problem[] {
     });
   }
   return problems;
+}
+
+function mixProblems({agents, reference}: RunConfig, betas: readonly number[]): Problem[] {
+  const index = agents.findIndex(({adapter, trainable}, i) => adapter && trainable && (betas[i] as number) > 0);
+  if (index < 0 || reference.mix === 1) return [];
+  const message = `expected 1 with agents[${index}].adapter, for a mix of two adapters' factors is no mix of their weights`;
+  return [{path: ['reference', 'mix'], message, input: reference.mix}];
 }
 
 function advantageProblems({advantage, dynamicSampling}: RunConfig): Problem[] {
@@ -132,12 +143,30 @@ function overlongProblems({reward, dialogue, method}: RunConfig): Problem[] {
     }));
 }
 
-function optimizerProblems({agents, optimizer}: RunConfig): Problem[] {
+function optimizerProblems(config: RunConfig): Problem[] {
+  const {agents, optimizer} = config;
+  const total = config.steps * config.minibatches * config.iterations;
   return agents.flatMap((agent, i) => {
-    const kind = agent.optimizer?.kind ?? optimizer.kind;
-    if (kind !== 'lean' || agent.dtype === 'bfloat16') return [];
-    const message =
-      'expected bfloat16 with optimizer.kind: lean, which keeps bfloat16 weights and the bits that they lack';
-    return [{path: ['agents', i, 'dtype'], message, input: agent.dtype}];
+    const own = {...optimizer, ...agent.optimizer};
+    const problems: Problem[] = [];
+    const refuse = (key: keyof typeof own, message: string) => {
+      const path = agent.optimizer?.[key] === undefined ? ['optimizer', key] : ['agents', i, 'optimizer', key];
+      problems.push({path, message, input: own[key]});
+    };
+    if (own.kind === 'lean' && agent.dtype !== 'bfloat16') {
+      const message =
+        'expected bfloat16 with optimizer.kind: lean, which keeps bfloat16 weights and the bits that they lack';
+      problems.push({path: ['agents', i, 'dtype'], message, input: agent.dtype});
+    }
+    if (own.schedule === 'constant' && own.minLearningRateFraction > 0) {
+      refuse('minLearningRateFraction', 'expected 0 with optimizer.schedule: constant, for it would be ignored');
+    }
+    if (own.schedule !== 'constant' && own.warmupSteps >= total) {
+      refuse(
+        'warmupSteps',
+        `expected fewer than steps × minibatches × iterations (${total}) with a schedule that ends there`,
+      );
+    }
+    return problems;
   });
 }

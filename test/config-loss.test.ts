@@ -98,6 +98,29 @@ for (const [what, changes, expected] of [
     {loss: {beta: 0.1}, reference: {kind: 'frozen', every: 3}},
     /^reference\.every: .*only with reference\.kind: synchronised \(here frozen\)/,
   ],
+  [
+    'a mix of adapters',
+    {
+      loss: {beta: 0.1},
+      reference: {kind: 'synchronised', every: 2},
+      agents: [agents[0], {name: 'bob', model: 'm', adapter: {rank: 2}}],
+    },
+    /^reference\.mix: expected 1 with agents\[1\]\.adapter/,
+  ],
+  [
+    'a least rate of a constant schedule',
+    {optimizer: {minLearningRateFraction: 0.1}},
+    /^optimizer\.minLearningRateFraction: expected 0 with optimizer\.schedule: constant/,
+  ],
+  [
+    'a warm-up longer than the run',
+    {
+      agents: [agents[0], {name: 'bob', model: 'm', optimizer: {schedule: 'cosine', warmupSteps: 8}}],
+      steps: 4,
+      iterations: 2,
+    },
+    /^agents\.1\.optimizer\.warmupSteps: expected fewer than steps × minibatches × iterations \(8\)/,
+  ],
   ['a decay of a group’s mean', {advantage: {decay: 0.9}}, /^advantage\.decay: .*only with advantage\.baseline: ema/],
   [
     'ema over a group’s spread',

@@ -13,6 +13,8 @@ export interface PolicySource {
   readonly model: string;
   readonly adapter?: AdapterOptions;
   readonly trainable: boolean;
+  /** Not trained, but written over: it shares its weights with nobody. */
+  readonly isMoving?: boolean;
   /** Its optimiser lies beside what it trains. */
   readonly optimizer?: boolean;
 }
@@ -43,7 +45,7 @@ export function referenceSource(config: RunConfig, index: number, saved?: string
   const {kind} = config.reference;
   if ((kind !== 'frozen' && kind !== 'synchronised') || !trainable || lossOf(config, name).beta === 0) return undefined;
   const moved = kind === 'synchronised' && saved !== undefined ? referenceFolder(saved) : undefined;
-  if (adapter === undefined) return {model: moved ?? model, trainable: false};
+  if (adapter === undefined) return {model: moved ?? model, trainable: false, isMoving: kind === 'synchronised'};
   return {
     model,
     adapter: moved === undefined ? startOf(config, index, adapter) : {folder: moved},
@@ -64,10 +66,10 @@ export class PolicyOpener {
   private readonly bases = new Map<NativeRuntime, Map<string, Promise<NativePolicy>>>();
 
   async open(source: PolicySource, runtime: NativeRuntime, options: OpeningOptions = {}): Promise<NativePolicy> {
-    const {model, adapter, trainable, optimizer} = source;
+    const {model, adapter, trainable, optimizer, isMoving} = source;
     const {dtype, ...rest} = options;
-    if (trainable && adapter === undefined) {
-      return named(model, NativePolicy.load(model, {runtime, optimizer, ...options}));
+    if ((trainable || isMoving) && adapter === undefined) {
+      return named(model, NativePolicy.load(model, {runtime, trainable, optimizer, ...options}));
     }
     const base = await this.base(model, runtime, dtype);
     const folder = adapter !== undefined && 'folder' in adapter ? adapter.folder : model;

@@ -36,7 +36,10 @@ function leaves(value: unknown, path = ''): [string, unknown][] {
   );
 }
 
-function isFree(path: string): boolean {
+function isFree(path: string, {agents, optimizer}: RunConfig): boolean {
+  // A schedule ends with the run, so that every learning rate depends on its length.
+  const isScheduled = agents.some((agent) => (agent.optimizer?.schedule ?? optimizer.schedule) !== 'constant');
+  if (path === 'steps' && isScheduled) return false;
   return free.some((key) => path === key || path.startsWith(`${key}.`));
 }
 
@@ -49,7 +52,7 @@ export function differences(then: RunIdentity, now: RunIdentity): string[] {
   const before = new Map(leaves(known.success ? known.data : then.config));
   const after = new Map(leaves(now.config));
   const lines = [...new Set([...before.keys(), ...after.keys()])]
-    .filter((key) => !isFree(key) && before.get(key) !== after.get(key))
+    .filter((key) => !isFree(key, now.config) && before.get(key) !== after.get(key))
     .map((key) => `${key}: ${show(before.get(key))} in the checkpoint, ${show(after.get(key))} now`);
   if (then.device !== now.device) lines.push(`device: ${then.device} in the checkpoint, ${now.device} now`);
   if (then.threads.join() !== now.threads.join())

@@ -25,6 +25,12 @@ test('how long the run is, what it measures and keeps, and where, may change', (
   t.deepEqual(differences(identity(), now), []);
 });
 
+test('with a schedule, which ends with the run, its length may not change', (t) => {
+  const of = (steps: number, schedule: 'linear' | 'constant') => identity({steps, optimizer: {schedule}});
+  t.deepEqual(differences(of(5, 'linear'), of(6, 'linear')), ['steps: 5 in the checkpoint, 6 now']);
+  t.deepEqual(differences(of(5, 'constant'), of(6, 'constant')), []);
+});
+
 test('another thread count says that bit-exactness would be lost', (t) => {
   const error = t.throws(() => checkSameRun(identity(), identity({}, {threads: [2, 2]}), 'runs/x/step-000001'), {
     code: 'ILR_CHECKPOINT',
