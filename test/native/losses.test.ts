@@ -11,14 +11,14 @@ const prompts = [
   [5, 9, 2, 40],
 ];
 
-/** Two groups of four, off-policy: sampler, old and reference log-probs lie around the policy's own. */
+/** Two groups of four, 1 to 8 of 8 tokens trained, off-policy: sampler, old and reference log-probs lie around the policy's own. */
 async function offPolicyBatch(policy: NativePolicy): Promise<TrainingBatch> {
   const completions = await collect(
     policy.generate({
       prompts: ragged(prompts),
       samplesPerPrompt: 4,
       streams: streams(8),
-      maxNewTokens: 9,
+      maxNewTokens: 8,
       temperature: 1,
       stopIds: [],
     }),
@@ -38,6 +38,7 @@ async function offPolicyBatch(policy: NativePolicy): Promise<TrainingBatch> {
     ...batch,
     completions: {
       ...batch.completions,
+      mask: batch.completions.mask.map((_, i) => (i % 8 >= Math.floor(i / 8) ? 1 : 0)),
       samplerLogprobs: around([0.9, 0.3, -0.4, 0, -0.6, 0.5, 0.1]),
       oldLogprobs: around([0.6, 0, -0.5, 0.1, -0.2, 0.6, -0.3]),
       refLogprobs: around([0.2, -0.3, 0.5, 0.1, -0.7]),
@@ -53,7 +54,7 @@ const changes: readonly (readonly [Partial<UpdateOptions>, Partial<UpdateOptions
   [{}, {ratio: 'sequence'}],
   [{ratio: 'sequence'}, {ratio: 'sequence', loss: 'luspo'}],
   [{}, {epsilonLow: 0.5}],
-  [{}, {epsilonHigh: 0.6}],
+  [{}, {epsilonHigh: 0.9}],
   [{}, {delta: 1.5}],
   [{loss: 'cispo'}, {loss: 'cispo', cispoCap: 1.2}],
   [{loss: 'sapo'}, {loss: 'sapo', sapoTemperaturePositive: 2}],
@@ -119,7 +120,7 @@ test('the arrays that a batch may hold reach the core', async (t) => {
   const whole = await norm({});
   t.not(await norm({completions: {...rest, ...(refLogprobs && {refLogprobs})}}), whole, 'oldLogprobs');
   t.is(await norm({completions: {...rest, ...(oldLogprobs && {oldLogprobs})}}), whole, 'a reference without beta');
-  t.true(Math.abs((await norm({stageTokens: Float64Array.of(36)})) / whole - 2) < 1e-4, 'half of the tokens');
+  t.true(Math.abs((await norm({stageTokens: Float64Array.of(18)})) / whole - 2) < 1e-4, 'half of the tokens');
   t.not(await norm({baseline: new Float64Array(8).fill(0.3)}, {baseline: 'given'}), whole, 'baseline');
 });
 
@@ -152,7 +153,7 @@ test('the report holds what the options have, and NaN otherwise', async (t) => {
   t.true(Math.abs(all.entropyDroppedFraction - 0.5) < 0.05);
   t.is(all.ratioClippedFraction, all.ratioClippedLowFraction + all.ratioClippedHighFraction);
   t.true(all.ratioClippedHighFraction > 0 && all.ratioClippedLowFraction > 0);
-  t.is(all.learningTokens, 72);
+  t.is(all.learningTokens, 36);
 });
 
 test('options that do not fit are refused by name', async (t) => {
