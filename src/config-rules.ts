@@ -153,7 +153,9 @@ function optimizerProblems(config: RunConfig): Problem[] {
       const path = agent.optimizer?.[key] === undefined ? ['optimizer', key] : ['agents', i, 'optimizer', key];
       problems.push({path, message, input: own[key]});
     };
-    if (own.kind === 'lean' && agent.dtype !== 'bfloat16') {
+    if (own.kind === 'lean' && agent.adapter !== undefined) {
+      refuse('kind', 'expected adamw with an adapter, whose weights are float32 over a base of any dtype');
+    } else if (own.kind === 'lean' && agent.dtype !== 'bfloat16') {
       const message =
         'expected bfloat16 with optimizer.kind: lean, which keeps bfloat16 weights and the bits that they lack';
       problems.push({path: ['agents', i, 'dtype'], message, input: agent.dtype});

@@ -174,6 +174,11 @@ for (const [what, changes, expected] of [
     /^agents\.0\.trainable: expected at least one/,
   ],
   [
+    'a lean optimiser of an adapter',
+    {agents: [{...agents[0], adapter: {}, dtype: 'bfloat16', optimizer: {kind: 'lean'}}, agents[1]]},
+    /^agents\.0\.optimizer\.kind: expected adamw with an adapter/,
+  ],
+  [
     'an agent’s own beta without a reference',
     {agents: [agents[0], {name: 'bob', model: 'm', loss: {beta: 1}}]},
     /^agents\.1\.loss\.beta: expected 0 with reference\.kind: none/,
