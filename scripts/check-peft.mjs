@@ -10,10 +10,36 @@ import {NativePolicy} from '../dist/src/index.js';
 
 const golden = fileURLToPath(new URL('../native/test/golden/', import.meta.url));
 const folder = await mkdtemp(path.join(tmpdir(), 'ilr-peft-'));
+const python = process.argv[2] ?? 'python3';
 const cases = {
   'qwen2-tied': {rank: 4, alpha: 10},
   'llama-untied': {rank: 3, alpha: 5, rankStabilized: true, targetModules: ['k_proj', 'o_proj', 'gate_proj']},
+  mistral: {rank: 4, alpha: 10},
+  qwen3: {rank: 4, alpha: 10},
+  gemma2: {rank: 4, alpha: 10},
+  gemma3_text: {rank: 3, alpha: 5, rankStabilized: true},
 };
+
+/** The families without a golden model: tiny random ones of transformers. */
+const make = `
+import pathlib, sys, torch, transformers as T
+torch.manual_seed(0)
+base = dict(vocab_size=61, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, head_dim=12,
+            max_position_embeddings=64, initializer_range=0.3, eos_token_id=3, bos_token_id=None, pad_token_id=None)
+windowed = dict(sliding_window=8)
+gemma = dict(windowed, query_pre_attn_scalar=12)
+for name, config, model, more in [
+    ("mistral", T.MistralConfig, T.MistralForCausalLM, windowed), ("qwen3", T.Qwen3Config, T.Qwen3ForCausalLM, {}),
+    ("gemma2", T.Gemma2Config, T.Gemma2ForCausalLM, gemma), ("gemma3_text", T.Gemma3TextConfig, T.Gemma3ForCausalLM, gemma)]:
+    made = model(config(**{**base, **more}))
+    with torch.no_grad():
+        for key, weight in made.named_parameters():
+            if "norm" in key: weight.uniform_(0.2, 0.8)
+    made.save_pretrained(pathlib.Path(sys.argv[1]) / "bases" / name)
+`;
+const made = spawnSync(python, ['-c', make, folder], {stdio: 'inherit'});
+if (made.status !== 0) process.exit(1);
+const folderOf = (base) => path.join(...(base.includes('-') ? [golden] : [folder, 'bases']), base);
 
 /** Sequences whose every next token is scored. */
 const [count, length] = [8, 24];
@@ -39,7 +65,7 @@ const batch = {
 };
 
 for (const [base, adapter] of Object.entries(cases)) {
-  const policy = await NativePolicy.load(path.join(golden, base), {adapter: {...adapter, seed: 5}});
+  const policy = await NativePolicy.load(folderOf(base), {adapter: {...adapter, seed: 5}});
   for (let i = 0; i < 5; i++) await policy.update(batch, {loss: 'nll', learningRate: 0.02});
   const [own, merged] = ['adapter', 'merged'].map((kind) => path.join(folder, base, kind));
   await mkdir(own, {recursive: true});
@@ -48,7 +74,7 @@ for (const [base, adapter] of Object.entries(cases)) {
   await policy.save(merged, {merge: true});
   const {logprobs} = await policy.logprobs({sequences, mask});
   const {logprobs: without} = await policy.logprobs({sequences, mask, adapter: false});
-  const expected = {base: path.join(golden, base), rows, logprobs: [...logprobs], without: [...without]};
+  const expected = {base: folderOf(base), rows, logprobs: [...logprobs], without: [...without]};
   await writeFile(path.join(folder, base, 'expected.json'), JSON.stringify(expected));
   await policy.dispose();
 }
@@ -76,7 +102,7 @@ for base in sys.argv[2:]:
     print(base, *(f"{name}: {value:.1e}" for name, value in found.items()), f"without the adapter: {mutant:.1e}", sep="; ")
     assert max(found.values()) < 1e-4 and mutant > 1e-2
 `;
-const {status} = spawnSync(process.argv[2] ?? 'python3', ['-c', check, folder, ...Object.keys(cases)], {
+const {status} = spawnSync(python, ['-c', check, folder, ...Object.keys(cases)], {
   stdio: 'inherit',
 });
 await rm(folder, {recursive: true});

@@ -81,6 +81,49 @@ test('two adapters and a frozen policy learn and answer over one copy of the wei
   await runtime.dispose();
 });
 
+test('resident memory shows one base under two adapters and a frozen policy', async (t) => {
+  const {code, output} = await runModule(
+    t,
+    `
+    const runtime = await NativeRuntime.open({threads: 1});
+    const config = {...tiny.tinyConfigs.qwen2, hidden_size: 512, intermediate_size: 2048, num_hidden_layers: 4};
+    const base = await NativePolicy.create(config, {runtime, seed: 1, trainable: false});
+    const start = process.memoryUsage.rss();
+    const adapters = [await base.share({adapter: {rank: 4}}), await base.share({adapter: {rank: 4, seed: 1}})];
+    const frozen = await base.share({trainable: false});
+    const batch = tiny.trainingBatch([[3]], [{prompt: 0, ids: [4, 9, 1], reward: 1}]);
+    for (const policy of adapters) await policy.update(batch, {loss: 'nll', learningRate: 1e-3});
+    const {logprobs} = await tiny.score(frozen, [{prompt: [3], ids: Int32Array.of(4, 5)}]);
+    console.log((process.memoryUsage.rss() - start) / (base.info().parameters * 4), logprobs.length);
+    `,
+  );
+  t.is(code, 0, output);
+  // Some 60 MB of weights: another copy, gradients or moments of it would add at least 1. Adapters and their moments are 3 MB.
+  t.true(Number(output.split(' ')[0]) < 0.5, output);
+});
+
+test('over a bfloat16 base an adapter learns in float32', async (t) => {
+  const runtime = await cpuRuntime();
+  const model = await saved(t, await tinyPolicy('qwen2'));
+  const [coarse, exact] = await Promise.all(
+    (['bfloat16', 'float32'] as const).map((dtype) => NativePolicy.load(model, {runtime, dtype, adapter})),
+  );
+  for (let i = 0; i < 3; i++) {
+    const results = await Promise.all(
+      [coarse, exact].map((policy) => policy?.update(batch, {...options, loss: 'nll'})),
+    );
+    const [a = 0, b = 0] = results.map((result) => result?.gradNorm);
+    t.true(Math.abs(a / b - 1) < 0.1, `${a} ${b}`);
+  }
+  // bfloat16 has 8 bits: the log-probs of the trained policies differ by its rounding, far less than training changed them.
+  const [a, b] = [await logprobsOf(coarse as NativePolicy), await logprobsOf(exact as NativePolicy)];
+  t.true(largestDifference(a, b) < 0.2, `${a} ${b}`);
+  t.true(largestDifference(b, await logprobsOf(await NativePolicy.load(model, {runtime}))) > 0.5);
+  // The adapter is saved in float32, the dtype that PEFT keeps it in.
+  const folder = await saved(t, coarse as NativePolicy);
+  t.regex((await bytes(folder, 'adapter_model.safetensors')).toString('latin1'), /"dtype":"F32"/);
+});
+
 test('logprobs with adapter false are those of the base', async (t) => {
   const base = await tinyPolicy('llama', {trainable: false});
   const policy = await base.share({adapter});
