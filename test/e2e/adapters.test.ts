@@ -35,9 +35,9 @@ const overrides: Partial<RunConfigInput> = {
   reference: {kind: 'base'},
 };
 
-async function run(name: string, mode: 'start' | 'resume', moment?: Moment) {
+async function run(name: string, mode: 'start' | 'resume', moment?: Moment, changes = overrides) {
   const file = path.join(folder, `${name}.yaml`);
-  await writeFile(file, stringify({...tinyRunConfig(overrides), output: path.join(folder, name)}));
+  await writeFile(file, stringify({...tinyRunConfig(changes), output: path.join(folder, name)}));
   const started = spawn(process.execPath, [child, file, mode, ...(moment ? [JSON.stringify(moment)] : [])], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
@@ -52,15 +52,17 @@ async function run(name: string, mode: 'start' | 'resume', moment?: Moment) {
 
 const hash = async (...parts: string[]) => (await stampOf(path.join(folder, ...parts))).sha256;
 
-async function resultOf(name: string) {
-  const files = ['ann', 'bea'].flatMap((agent) => [
-    [name, 'final', agent, 'adapter_model.safetensors'],
-    [name, 'checkpoints', 'step-000004', agent, 'optimizer.safetensors'],
+const adapterFiles = (agents: readonly string[]) =>
+  agents.flatMap((agent) => [
+    ['final', agent, 'adapter_model.safetensors'],
+    ['checkpoints', 'step-000004', agent, 'optimizer.safetensors'],
   ]);
+
+async function resultOf(name: string, files = adapterFiles(['ann', 'bea'])) {
   return {
     metrics: (await readMetrics(path.join(folder, name, 'metrics.jsonl'))).map(withoutClock),
     dialogues: await hash(name, 'dialogues.jsonl'),
-    files: await Promise.all(files.map((file) => hash(...file))),
+    files: await Promise.all(files.map((file) => hash(name, ...file))),
   };
 }
 
@@ -85,6 +87,39 @@ test.serial('two adapters and a frozen agent learn over one base, killed and res
   t.true((last['cal/tokens/generated'] ?? 0) > 0);
   t.is(last['cal/tokens/trained'], 0);
 });
+
+test.serial(
+  'adapters over float32 and bfloat16 beside a whole model, with references that follow, resume bit for bit',
+  async (t) => {
+    const moving: Partial<RunConfigInput> = {
+      ...overrides,
+      agents: [
+        {name: 'ann', model: 'agents/ann', adapter: {rank: 4}},
+        {name: 'bea', model: 'agents/ann'},
+        {name: 'cal', model: 'agents/ann', dtype: 'bfloat16', adapter: {rank: 2}},
+      ],
+      eval: {every: 0, questions: 1, samples: 0},
+      reference: {kind: 'synchronised', every: 1, mix: 1},
+    };
+    const files = [
+      ...adapterFiles(['ann', 'cal']),
+      ['final', 'bea', 'model.safetensors'],
+      ['checkpoints', 'step-000004', 'ann', 'reference', 'adapter_model.safetensors'],
+      ['checkpoints', 'step-000004', 'bea', 'reference', 'model.safetensors'],
+    ];
+    const whole = await run('moving', 'start', undefined, moving);
+    t.is(whole.code, 0, whole.errors);
+    const killed = await run('moving-killed', 'start', {step: 4, phase: 'update', done: 0, delayMs: 0}, moving);
+    t.is(killed.signal, 'SIGKILL', killed.errors);
+    const resumed = await run('moving-killed', 'resume', undefined, moving);
+    t.is(resumed.code, 0, resumed.errors);
+    const expected = await resultOf('moving', files);
+    t.deepEqual(await resultOf('moving-killed', files), expected);
+    // The references have moved with the agents: they are what these are.
+    t.is(expected.files.at(-2), expected.files[0]);
+    t.is(expected.files.at(-1), expected.files[4]);
+  },
+);
 
 test.serial('what an agent with an adapter leaves is a PEFT folder that names its base', async (t) => {
   const final = path.join(folder, 'whole', 'final');
