@@ -7,6 +7,8 @@ export {readConfigFile} from './config-file.js';
 export {type SamplingSettings, samplingKeys} from './config-sampling.js';
 export {type QuestionFile, type QuestionFormat, readQuestions} from './data/questions.js';
 export {IlrError, type IlrErrorCode, ilrErrorCodes} from './errors.js';
+export {estimateConfig} from './estimate/plan.js';
+export type {RunEstimate} from './estimate/run.js';
 export {
   type EvaluateOptions,
   evaluateFusion,

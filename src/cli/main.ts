@@ -12,6 +12,7 @@ const commands: Readonly<Record<string, string>> = {
   setup: 'find or get LibTorch and build the native addon; does nothing when that is done',
   doctor: 'say what is here, what is missing and the command that mends it',
   demo: 'two tiny agents, made from a seed, learn together on the CPU',
+  estimate: 'say how much memory a run needs, before anything is loaded',
   train: 'train agents as a YAML file says',
   eval: 'measure the solo accuracy of a model or checkpoint on a question file',
   sample: 'let a model answer one prompt',

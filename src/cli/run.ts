@@ -1,5 +1,6 @@
 import type {RunConfig} from '../config.js';
 import {readQuestions} from '../data/questions.js';
+import {requireMemory} from '../estimate/plan.js';
 import {hashWeights} from '../record/agent-folder.js';
 import type {Checkpoint} from '../record/checkpoint.js';
 import {checkSameRun, hashOf, hashQuestions} from '../record/identity.js';
@@ -32,6 +33,8 @@ export async function runTraining(config: RunConfig, options: RunOptions = {}): 
   const found = await findRun(config.output, options.resume ?? false);
   if (found.checkpoint) requireSameConfig(found.checkpoint, config);
   const questions = options.questions ?? (await readRunQuestions(config, options.onEvent));
+  const {train: training, validation = [], test = []} = questions;
+  await requireMemory(config, [...training, ...validation, ...test]);
   const opened = await openRun(config, found.checkpoint);
   try {
     return await runOpened(config, options, found, questions, opened);
@@ -97,9 +100,10 @@ async function hashFixedWeights(config: RunConfig): Promise<string | undefined> 
   return folders.length === 0 ? undefined : hashOf(await Promise.all(folders.map(hashWeights)));
 }
 
-async function readRunQuestions(
+/** The questions of a run, of its files. */
+export async function readRunQuestions(
   {data, eval: {data: test = data.test}}: RunConfig,
-  onEvent: RunOptions['onEvent'],
+  onEvent?: RunOptions['onEvent'],
 ): Promise<TrainOptions['questions']> {
   const read = async (file: string) => {
     const {questions, warnings} = await readQuestions(file, data);
