@@ -105,7 +105,7 @@ test('a frozen reference is not saved, is loaded from the start again, and must 
   await writeFile(weights, changed);
   const refused = await runInChild(own, 'run', 'resume', undefined, overrides);
   t.is(refused.code, 1);
-  t.regex(refused.errors, /reference: the weights in agents\[\]\.model.*have changed/);
+  t.regex(refused.errors, /agents: weights in agents\[\]\.model.*have changed/);
   await writeFile(weights, before);
   const resumed = await runInChild(own, 'run', 'resume', undefined, overrides);
   t.is(resumed.code, 0, resumed.errors);
