@@ -1,4 +1,5 @@
-"""Loads the agents that scripts/real-shapes.mjs saved in transformers (float32) and compares log-probs token by token.
+"""Loads the models that scripts/real-shapes.mjs or scripts/families.mjs saved in transformers (float32) and compares log-probs
+token by token.
 
     python scripts/compare-with-transformers.py runs/real-shapes        # needs torch and transformers
 
@@ -17,10 +18,12 @@ TOLERANCE = 1e-4
 
 
 def compare(run: pathlib.Path, name: str) -> float:
-    folder = run / "ilr" / "final" / name
-    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
-    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-    assert tokenizer.decode(tokenizer("What is 2+2?").input_ids) == "What is 2+2?"
+    agent = run / "ilr" / "final" / name
+    folder = agent if agent.exists() else run / name
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
+    if (folder / "tokenizer.json").exists():
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+        assert tokenizer.decode(tokenizer("What is 2+2?").input_ids) == "What is 2+2?"
     worst = 0.0
     for sequence in json.loads((run / f"logprobs-{name}.json").read_text()):
         ids = torch.tensor([sequence["ids"]])
@@ -36,7 +39,10 @@ def compare(run: pathlib.Path, name: str) -> float:
 def main() -> None:
     run = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "runs/real-shapes")
     print(f"torch {torch.__version__}, transformers {transformers.__version__}")
-    differences = {name: compare(run, name) for name in ("a", "b")}
+    names = sorted(file.stem.removeprefix("logprobs-") for file in run.glob("logprobs-*.json"))
+    if not names:
+        sys.exit(f"expected logprobs-<name>.json in {run}, got none")
+    differences = {name: compare(run, name) for name in names}
     for name, worst in differences.items():
         print(f"{name}: largest difference of a log-prob {worst:.2e} nats")
     if max(differences.values()) > TOLERANCE:

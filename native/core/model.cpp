@@ -3,6 +3,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/tensor.h>
 
 #include <algorithm>
@@ -24,6 +25,17 @@ std::string shape_text(at::IntArrayRef shape) {
 
 std::string layer_name(int64_t layer, const char* part) {
   return "model.layers." + std::to_string(layer) + "." + part;
+}
+
+// Integers copied into a matrix would be taken for its values.
+void refuse_quantised(const SafetensorsReader& weights) {
+  for (const std::string& name : weights.names()) {
+    if (!name.ends_with("weight") && !name.ends_with("qweight")) continue;
+    const at::ScalarType type = weights.view(name).scalar_type();
+    if (at::isFloatingType(type)) continue;
+    throw Error("ILR_UNSUPPORTED", "tensor \"" + name + "\" holds " + c10::toString(type) +
+                                       " values, as a quantised model does; float32, float16 and bfloat16 files are supported");
+  }
 }
 
 // A layer that config.json does not mention would be left out without a word.
@@ -96,6 +108,7 @@ NamedTensors Model::hf_views(const NamedTensors& fused) const {
 
 void Model::read(const SafetensorsReader& weights) {
   const at::NoGradGuard no_grad;
+  refuse_quantised(weights);
   refuse_leftovers(weights, hf_tensors());
   for (const auto& [name, view] : hf_tensors()) {
     if (!weights.contains(name)) {
@@ -186,7 +199,8 @@ at::Tensor Model::project(const at::Tensor& x, const at::Tensor& weight, const a
 at::Tensor Model::embed(const Packing& packing) const {
   const at::Tensor ids = at::tensor(at::ArrayRef<int32_t>(packing.ids), at::kLong).to(options_.device());
   const at::Tensor x = embed_rows(embedding_VC_, ids);
-  return config_.embedding_scale != 1 ? x * config_.embedding_scale : x;
+  // transformers rounds the scale to the weights' dtype.
+  return config_.embedding_scale != 1 ? x * at::scalar_tensor(config_.embedding_scale, options_) : x;
 }
 
 at::Tensor Model::add_branch(const at::Tensor& x_TC, const at::Tensor& branch, const at::Tensor& weight,

@@ -70,7 +70,8 @@ Dtype read_dtype(const Shard& shard, const std::string& name, const Json& tensor
     if (*json->as_string() == dtype.name) return dtype;
   }
   throw Error("ILR_UNSUPPORTED", shard.file.string() + ": tensor " + shown(name) + ": dtype " + describe_json(*json) +
-                                     " is not read; save the model in one of " + safetensors::supported_dtypes());
+                                     " is not read; expected one of " + safetensors::supported_dtypes() +
+                                     " (a model's weights: F32, F16 or BF16, without quantisation)");
 }
 
 // Nothing where strides would overflow, which those of an empty tensor can too.
@@ -186,18 +187,28 @@ void check_shard_name(const std::filesystem::path& index, const std::string& ten
   }
 }
 
+// What a file that is no safetensors file holds, where its name says that it holds weights.
+std::string kind_of_weights(const std::filesystem::path& file) {
+  const std::string extension = file.extension().string();
+  for (const char* pickle : {".bin", ".pt", ".pth", ".ckpt"}) {
+    if (extension == pickle) return "a Python pickle, which is not read because it can run code";
+  }
+  return extension == ".gguf" ? "a GGUF file, which is not read" : "";
+}
+
 [[noreturn]] void fail_no_weights(const std::filesystem::path& folder) {
   std::error_code error;
   if (!std::filesystem::is_directory(folder, error)) {
     throw Error("ILR_IO", "cannot read the model folder " + folder.string() + ": expected a folder, got " +
                               (std::filesystem::exists(folder, error) ? "a file" : "nothing of that name"));
   }
-  for (const char* pickle : {"pytorch_model.bin", "pytorch_model.bin.index.json"}) {
-    if (!std::filesystem::exists(folder / pickle, error)) continue;
+  for (const auto& item : std::filesystem::directory_iterator(folder, error)) {
+    const std::string kind = kind_of_weights(item.path());
+    if (kind.empty()) continue;
     throw Error("ILR_UNSUPPORTED",
-                folder.string() + ": holds " + pickle +
-                    ", a Python pickle, which is not read because it can run code; convert it where you trust it: "
-                    "python -c \"from transformers import AutoModelForCausalLM as M; "
+                folder.string() + ": holds " + item.path().filename().string() + ", " + kind +
+                    "; supported are model.safetensors, or its shards with model.safetensors.index.json. Convert it where "
+                    "you trust it: python -c \"from transformers import AutoModelForCausalLM as M; "
                     "M.from_pretrained('IN').save_pretrained('OUT')\"");
   }
   throw Error("ILR_IO", folder.string() + ": expected model.safetensors or model.safetensors.index.json, got neither");

@@ -207,22 +207,26 @@ TEST("config: wrong and hostile values are refused by key") {
 }
 
 TEST("config: no byte of a config, changed, gives anything but a config or an error") {
-  const std::string text = read_text(golden("llama-untied/config.json"));
-  int read = 0;
-  for (size_t at = 0; at < text.size(); ++at) {
-    for (const char byte : {'0', '9', '-', '"', '[', '}', 'e', '\xFF'}) {
-      std::string changed = text;
-      changed[at] = byte;
-      try {
-        const ModelConfig config = parse_model_config(changed);
-        CHECK(config.num_heads % config.num_kv_heads == 0 && config.head_dim % 2 == 0 && config.vocab_size > 0);
-        ++read;
-      } catch (const Error& error) {
-        CHECK(error.code() == "ILR_INVALID_MODEL" || error.code() == "ILR_UNSUPPORTED");
+  for (const char* model : {"llama-untied", "llama3-fp16", "qwen3", "gemma3"}) {
+    const std::string text = read_text(golden(std::string(model) + "/config.json"));
+    int read = 0;
+    for (size_t at = 0; at < text.size(); ++at) {
+      for (const char byte : {'0', '9', '-', '"', '[', '}', 'e', '\xFF'}) {
+        std::string changed = text;
+        changed[at] = byte;
+        try {
+          const ModelConfig config = parse_model_config(changed);
+          CHECK(config.num_heads % config.num_kv_heads == 0 && config.head_dim % 2 == 0 && config.vocab_size > 0);
+          CHECK(static_cast<int64_t>(config.windows.size()) == config.num_layers && config.score_scale > 0);
+          CHECK(config.rope.theta >= 1 && config.rope.factor >= 1 && config.rope.high_freq_factor > config.rope.low_freq_factor);
+          ++read;
+        } catch (const Error& error) {
+          CHECK(error.code() == "ILR_INVALID_MODEL" || error.code() == "ILR_UNSUPPORTED");
+        }
       }
     }
+    CHECK(read > 0);
   }
-  CHECK(read > 0);
 }
 
 TEST("config: the eos ids of generation_config.json come first") {

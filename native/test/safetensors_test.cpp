@@ -120,7 +120,7 @@ TEST("safetensors: hostile headers are refused") {
   check_refused(file_of("[]", 0), "expected a JSON object");
   check_refused(file_of(R"({"a":1})", 0), "dtype: expected a string, got nothing");
   check_refused(file_of(R"({"a":{"dtype":7}})", 0), "dtype: expected a string, got 7");
-  check_refused(file_of(R"({"a":)" + entry("F8_E4M3", "[4]", "[0,4]") + "}", 4), "dtype \"F8_E4M3\" is not read",
+  check_refused(file_of(R"({"a":)" + entry("F8_E4M3", "[4]", "[0,4]") + "}", 4), "dtype \"F8_E4M3\" is not read; expected one of F64 F32 F16 BF16 ",
                 "ILR_UNSUPPORTED");
   check_refused(file_of(R"({"a":)" + entry("F32", "[1]", "[0,4]") + R"(,"a":)" + entry("F32", "[1]", "[4,8]") + "}", 8),
                 "twice");
@@ -218,12 +218,21 @@ TEST("safetensors: an index that lies is refused") {
   check("null", "ILR_INVALID_MODEL", "weight_map");
 }
 
+TEST("safetensors: a dtype that is not read names those of a model's weights") {
+  check_refused(file_of(R"({"a":)" + entry("F8_E5M2", "[4]", "[0,4]") + "}", 4), "(a model's weights: F32, F16 or BF16, without quantisation)",
+                "ILR_UNSUPPORTED");
+}
+
 TEST("safetensors: a folder without safetensors says what to do") {
   const TemporaryFolder folder;
   CHECK_THROWS("ILR_IO", "expected model.safetensors", SafetensorsReader::open_folder(folder.path()));
   CHECK_THROWS("ILR_IO", "expected a folder, got nothing", SafetensorsReader::open_folder(folder / "absent"));
-  write_text(folder / "pytorch_model.bin", "x");
-  CHECK_THROWS("ILR_UNSUPPORTED", "save_pretrained", SafetensorsReader::open_folder(folder.path()));
+  for (const std::string name : {"pytorch_model.bin", "consolidated.00.pth", "model.pt", "model.gguf"}) {
+    write_text(folder / name, "x");
+    CHECK_THROWS("ILR_UNSUPPORTED", "holds " + name, SafetensorsReader::open_folder(folder.path()));
+    CHECK_THROWS("ILR_UNSUPPORTED", "supported are model.safetensors, or its shards", SafetensorsReader::open_folder(folder.path()));
+    std::filesystem::remove(folder / name);
+  }
 }
 
 TEST("safetensors: writing refuses equal names and other dtypes") {

@@ -63,7 +63,7 @@ export interface NativeCreateOptions extends NativePolicyOptions {
   readonly seed: bigint | number;
 }
 
-/** The Policy that computes: a llama or qwen2 model in C++ and LibTorch. */
+/** The Policy that computes: a llama, mistral, qwen2, qwen3, gemma2 or gemma3_text model in C++ and LibTorch. */
 export class NativePolicy implements Policy {
   private disposal: Promise<void> | undefined;
 

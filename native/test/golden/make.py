@@ -2,8 +2,8 @@
 
     python native/test/golden/make.py        (needs torch, transformers and safetensors)
 
-Two references that share no code with the core: transformers' models for the logits, and `forward` below, a plain model
-that also runs in float64, where transformers does not (its norms, softmax and rotations are float32 in every dtype).
+Two references that share no code with the core: transformers' models for the logits, and plain_model.py, which
+also runs in float64, where transformers does not (its norms, softmax and rotations are float32 in every dtype).
 """
 
 import json
@@ -14,6 +14,8 @@ import platform
 import safetensors.torch
 import torch
 import transformers
+
+from plain_model import forward
 
 HERE = pathlib.Path(__file__).parent
 VOCABULARY = 61
@@ -70,54 +72,6 @@ def draw(model, seed, sharpness):
                 parameter.uniform_(0.5, 1.5, generator=generator)
             else:
                 parameter.normal_(0, scale_of(name, parameter.shape, model.config.hidden_size, sharpness), generator=generator)
-
-
-def rotate(x, theta):
-    """Rotary positions on [T, heads, D], first half with second half."""
-    tokens, _, width = x.shape
-    frequencies = theta ** (-torch.arange(0, width, 2, dtype=x.dtype) / width)
-    angles = torch.arange(tokens, dtype=x.dtype)[:, None] * frequencies
-    cos, sin = torch.cos(angles)[:, None], torch.sin(angles)[:, None]
-    first, second = x[..., : width // 2], x[..., width // 2:]
-    return torch.cat([first * cos - second * sin, second * cos + first * sin], -1)
-
-
-def norm(x, weight, eps):
-    return x * torch.rsqrt((x * x).mean(-1, keepdim=True) + eps) * weight
-
-
-def forward(weights, config, ids):
-    """Logits [T, V] of one sequence, in the dtype of the weights."""
-    heads, kv_heads = config.num_attention_heads, config.num_key_value_heads
-    width = getattr(config, "head_dim", None) or config.hidden_size // heads
-    theta = config.rope_parameters["rope_theta"]
-    x = weights["model.embed_tokens.weight"][ids]
-    tokens = len(ids)
-    hidden_future = torch.full((tokens, tokens), -math.inf, dtype=x.dtype).triu(1)
-    for layer in range(config.num_hidden_layers):
-        own = {name: weights.get(f"model.layers.{layer}.{name}") for name in (
-            "input_layernorm.weight", "post_attention_layernorm.weight", "self_attn.q_proj.weight", "self_attn.q_proj.bias",
-            "self_attn.k_proj.weight", "self_attn.k_proj.bias", "self_attn.v_proj.weight", "self_attn.v_proj.bias",
-            "self_attn.o_proj.weight", "mlp.gate_proj.weight", "mlp.up_proj.weight", "mlp.down_proj.weight")}
-        y = norm(x, own["input_layernorm.weight"], config.rms_norm_eps)
-
-        def project(part, count):
-            z = y @ own[f"self_attn.{part}_proj.weight"].T
-            bias = own[f"self_attn.{part}_proj.bias"]
-            return (z if bias is None else z + bias).view(tokens, count, width)
-
-        q, k, v = rotate(project("q", heads), theta), rotate(project("k", kv_heads), theta), project("v", kv_heads)
-        mixed = []
-        for head in range(heads):
-            kv = head // (heads // kv_heads)
-            scores = q[:, head] @ k[:, kv].T / math.sqrt(width) + hidden_future
-            mixed.append(torch.softmax(scores, -1) @ v[:, kv])
-        x = x + torch.cat(mixed, -1) @ own["self_attn.o_proj.weight"].T
-        y = norm(x, own["post_attention_layernorm.weight"], config.rms_norm_eps)
-        gated = torch.nn.functional.silu(y @ own["mlp.gate_proj.weight"].T) * (y @ own["mlp.up_proj.weight"].T)
-        x = x + gated @ own["mlp.down_proj.weight"].T
-    head = weights["model.embed_tokens.weight" if config.tie_word_embeddings else "lm_head.weight"]
-    return norm(x, weights["model.norm.weight"], config.rms_norm_eps) @ head.T
 
 
 def advantages_of(batch):
