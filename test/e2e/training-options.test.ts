@@ -32,6 +32,13 @@ const baselines: Partial<RunConfigInput> = {
   eval: {every: 0, questions: 4, samples: 1},
 };
 
+const lean: Partial<RunConfigInput> = {
+  agents: ['ann', 'bob'].map((name) => ({name, model: `agents/${name}`, dtype: 'bfloat16'})),
+  optimizer: {kind: 'lean', moments: 'int8', learningRate: 1e-3, warmupSteps: 2, schedule: 'cosine'},
+  gradientCheckpointing: true,
+  eval: {every: 0, questions: 4, samples: 1},
+};
+
 for (const [name, overrides, moments] of [
   [
     'synchronised',
@@ -41,6 +48,7 @@ for (const [name, overrides, moments] of [
       {step: 5, phase: 'update', done: 2, delayMs: 0},
     ],
   ],
+  ['lean', lean, [{step: 4, phase: 'update', done: 1, delayMs: 0}]],
   ['baselines', baselines, [{step: 4, phase: 'update', done: 1, delayMs: 0}]],
 ] as const satisfies readonly (readonly [string, Partial<RunConfigInput>, readonly Moment[]])[]) {
   test(`${name}: killed and resumed, a run ends as if it had not been, bit for bit`, async (t) => {
