@@ -13,10 +13,9 @@ const {before, after, seconds, generatedTokens} = await runDemo({
   seed: 0,
   device,
   output: path.join(output, 'demo'),
-  ...(quick ? {warmStartTokens: 20_000, overrides: ['steps=1']} : {}),
+  ...(quick ? {warmStartTokens: 20_000, overrides: ['steps=1', 'difficulty.estimator=field']} : {}),
   onStage: (stage) => log(stage),
-});
-rmSync(output, {recursive: true});
+}).finally(() => rmSync(output, {recursive: true, force: true}));
 const mean = ({greedy}) => greedy.reduce((sum, score) => sum + score, 0) / greedy.length;
 const accuracy = before.map((evaluation, i) => ({before: mean(evaluation), after: mean(after[i])}));
 process.stdout.write(`${JSON.stringify({device, quick, accuracy, generatedTokens, seconds}, undefined, 2)}\n`);

@@ -17,6 +17,8 @@ using torch::autograd::AutogradContext;
 using torch::autograd::Function;
 using torch::autograd::variable_list;
 
+const CudaKernels* stand_in_kernels = nullptr;
+
 bool has_element(const at::Tensor& x) { return x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16; }
 
 Element element_of(const at::Tensor& x) {
@@ -38,9 +40,17 @@ char* at_mutable_element(at::Tensor& x, int64_t offset) {
   return static_cast<char*>(x.mutable_data_ptr()) + offset * static_cast<int64_t>(x.element_size());
 }
 
+// A kernel reads both as one type.
+void check_same_type(const at::Tensor& got, const at::Tensor& expected, const char* name) {
+  if (got.scalar_type() == expected.scalar_type()) return;
+  throw Error("ILR_INVALID_ARGUMENT", std::string("GPU kernels: expected ") + name + " in " +
+                                          at::toString(expected.scalar_type()) + ", got " + at::toString(got.scalar_type()));
+}
+
 struct RmsNorm : Function<RmsNorm> {
   static at::Tensor forward(AutogradContext* ctx, const CudaKernels* kernels, const at::Tensor& x_in, const at::Tensor& w,
                             double eps) {
+    check_same_type(w, x_in, "the norm's weight");
     const at::Tensor x = x_in.contiguous();
     at::Tensor y = at::empty_like(x), rstd = empty_floats({x.size(0)}, x);
     kernels->rms_norm(index_of(x), element_of(x), x.const_data_ptr(), w.const_data_ptr(), y.mutable_data_ptr(),
@@ -85,6 +95,7 @@ struct SwiGlu : Function<SwiGlu> {
 // Rotates the query and key heads of rows [q | k | v], in place.
 void rotate(const CudaKernels& kernels, at::Tensor& qkv, const DevicePacking& packing, const Rope& rope,
             const AttentionShape& s, int32_t direction) {
+  check_same_type(rope.cos, qkv, "the rotary tables");
   kernels.rotate(index_of(qkv), element_of(qkv), qkv.mutable_data_ptr(), qkv.size(1),
                  static_cast<int32_t>(s.heads + s.kv_heads), static_cast<int32_t>(s.head_dim), rope.cos.const_data_ptr(),
                  rope.sin.const_data_ptr(), direction, packing);
@@ -154,7 +165,12 @@ struct SelfAttention : Function<SelfAttention> {
 
 }  // namespace
 
-const CudaKernels* kernels_for(const at::Tensor& x) { return x.is_cuda() && has_element(x) ? cuda_kernels() : nullptr; }
+void stand_in(const CudaKernels* kernels) { stand_in_kernels = kernels; }
+
+const CudaKernels* kernels_for(const at::Tensor& x) {
+  if (!has_element(x)) return nullptr;
+  return x.is_cuda() ? cuda_kernels() : stand_in_kernels;
+}
 
 const CudaKernels* attention_kernels_for(const at::Tensor& qkv_TR, const AttentionShape& shape) {
   const CudaKernels* kernels = kernels_for(qkv_TR);

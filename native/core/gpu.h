@@ -12,6 +12,9 @@
 // argument so that tests can hand in one whose kernels run on the CPU.
 namespace ilr::gpu {
 
+// For tests: from now on this table serves in place of the loaded one, for tensors of the CPU; null ends it.
+void stand_in(const CudaKernels* kernels);
+
 // The loaded table where it has kernels for x's device and dtype (float32, bfloat16), else null.
 const CudaKernels* kernels_for(const at::Tensor& x);
 // The same for attention, which has kernels up to a head size, without window, softcap or a scale of its own.

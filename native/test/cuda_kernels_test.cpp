@@ -9,6 +9,8 @@
 
 #include <cmath>
 #include <limits>
+#include <map>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -17,6 +19,7 @@
 #include "gpu.h"
 #include "oracle.h"
 #include "packings.h"
+#include "policy_fixture.h"
 #include "random.h"
 
 #include "check.h"
@@ -301,11 +304,67 @@ TEST("cuda kernels: logits that are not finite give a log-prob that is not") {
   }
 }
 
+TEST("cuda kernels: a weight of another type than the states is refused") {
+  const at::Tensor x = normal({2, 8}, at::kBFloat16, 1), w = normal({8}, at::kFloat, 2);
+  CHECK_THROWS("ILR_INVALID_ARGUMENT", "expected the norm's weight in BFloat16, got Float", gpu::rms_norm(kernels, x, w, 1e-5));
+}
+
 TEST("cuda kernels: bfloat16 rounds as ATen does") {
   const at::Tensor gate_up = at::tensor(at::ArrayRef<float>({40, 1.00390625F, 40, 1.01171875F}), at::kFloat).view({2, 2});
   // silu(40) is 40: the product's rounding alone is seen; ties go to the even neighbour.
   const at::Tensor got = gpu::swiglu(kernels, gate_up.to(at::kBFloat16));
   CHECK(at::equal(got, (gate_up.to(at::kBFloat16).to(at::kFloat).narrow(1, 1, 1) * 40).to(at::kBFloat16)));
+}
+
+// The engine takes these kernels as it takes a GPU's.
+struct StandIn {
+  StandIn() {
+    cuda::host::set_order(Order::ascending);
+    gpu::stand_in(&kernels);
+  }
+  ~StandIn() { gpu::stand_in(nullptr); }
+};
+
+TEST("cuda kernels: a whole model on them gives transformers' logits and PyTorch's gradients") {
+  const StandIn kernels_serve;
+  for (const std::string model : {"qwen2-tied", "llama-untied"}) {
+    const GoldenUpdate update = read_golden_update(model, "dapo");
+    with_policy(golden(model), "float32", [&](Policy& policy) {
+      const SafetensorsReader file = SafetensorsReader::open_file(golden(model + ".logits.safetensors"));
+      const at::Tensor logits = policy.state().logits(values_of<int32_t>(file.view("0.ids")));
+      CHECK(max_error(logits, file.view("0.logits")) <= 1e-4);
+      UpdateResult result;
+      const Tensors gradients = policy.state().gradients(update.batch, update.options, &result);
+      CHECK(worst_error(gradients, update.gradients) <= 2e-5);
+    });
+  }
+}
+
+TEST("cuda kernels: a whole generation on them is the CPU kernels'") {
+  GenerateRequest request;
+  request.prompts.ids = {5, 9, 2, 7, 11, 3, 8};
+  request.prompts.offsets = {0, 4, 7};
+  request.samples_per_prompt = 3;
+  for (uint64_t i = 0; i < 6; ++i) request.streams.push_back(i * 7919 + 1);
+  request.max_new_tokens = 8;
+  request.temperature = 1;
+  const auto generate = [&] {
+    std::map<int64_t, Completion> completions;
+    with_policy(golden("qwen2-tied"), "float32", [&](Policy& policy) {
+      policy.generate(request, [&](Completion c) { completions[c.index] = std::move(c); }, {}, {});
+    });
+    return completions;
+  };
+  const auto expected = generate();
+  const StandIn kernels_serve;
+  const auto got = generate();
+  CHECK_EQUAL(got.size(), 6U);
+  for (const auto& [index, completion] : expected) {
+    CHECK(got.at(index).ids == completion.ids);
+    for (size_t t = 0; t < completion.ids.size(); ++t) {
+      CHECK_CLOSE(got.at(index).logprobs[t], completion.logprobs[t], 1e-4);
+    }
+  }
 }
 
 }  // namespace
