@@ -60,8 +60,8 @@ export function heldBytes(plan: PolicyPlan): HeldBytes {
   const learned = !isTrainable ? 0 : adapter === undefined ? parameters : adapterParameters;
   return {
     weights: parameters * element,
-    adapter: adapterParameters * element,
-    optimizer: learned * optimizerBytes(plan),
+    adapter: adapterParameters * Math.max(4, element), // float32 at least
+    optimizer: learned * optimizerBytes(adapter === undefined ? plan : {...plan, dtype: 'float32'}),
   };
 }
 

@@ -84,7 +84,8 @@ function heldOf(config: RunConfig, agents: readonly AgentPlan[], index: number) 
   return {
     weights: (isShared && agent.policy.adapter ? 0 : weights) + adapter,
     optimizer,
-    reference: hasCopy ? weights : 0,
+    // Beside an adapter, a reference shares its base.
+    reference: hasCopy ? (agent.policy.adapter ? adapter : weights) : 0,
   };
 }
 
