@@ -83,6 +83,10 @@ export interface GenerateCounters {
   readonly decodeSteps: number;
   readonly decodeTokens: number;
   readonly slots: number;
+  /** Times a completion gave up its rows in a full cache to older ones; it goes on later as if it had not. */
+  readonly putOff: number;
+  /** Of prompts and completions whose rows had been given up. */
+  readonly recomputedTokens: number;
   readonly peakBytes: number;
   readonly seconds: number;
 }

@@ -352,6 +352,8 @@ Napi::Value to_js(Napi::Env env, const GenerateCounters& counters) {
   out.Set("decodeSteps", number(env, counters.decode_steps));
   out.Set("decodeTokens", number(env, counters.decode_tokens));
   out.Set("slots", number(env, counters.slots));
+  out.Set("putOff", number(env, counters.put_off));
+  out.Set("recomputedTokens", number(env, counters.recomputed_tokens));
   out.Set("peakBytes", number(env, counters.peak_bytes));
   out.Set("seconds", number(env, counters.seconds));
   return out;

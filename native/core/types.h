@@ -66,6 +66,8 @@ struct GenerateCounters {
   int64_t decode_steps = 0;      // forward passes over the slots
   int64_t decode_tokens = 0;     // completion tokens, all
   int64_t slots = 0;
+  int64_t put_off = 0;           // times a completion gave up its cache rows to older ones
+  int64_t recomputed_tokens = 0; // of prompts and completions whose rows had been given up
   int64_t peak_bytes = 0;        // beyond what was held when the call began
   double seconds = 0;
 };

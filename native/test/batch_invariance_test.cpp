@@ -3,6 +3,8 @@
 #include <string>
 #include <vector>
 
+#include "cache_pool.h"
+#include "generate.h"
 #include "policy_fixture.h"
 #include "random.h"
 #include "runtime.h"
@@ -172,6 +174,76 @@ TEST("batch invariance: many seeds") {
       request.max_slots = 1 + static_cast<int64_t>(seed % 6);
       CHECK_EQUAL(count_differences(complete(policy, request), alone), 0);
     }
+  });
+}
+
+// A cache that holds a few hundred rows: completions are put off and computed again, prompts given up and read again.
+TEST("batch invariance: a cache that is too small for all gives the same bits, and stays below its limit") {
+  for (const std::string dtype : {"float32", "float64"}) {
+    with_threads(1, odd_config(16), dtype, [&](Policy& policy) {
+      const Model& model = policy.state().model;
+      std::vector<Ask> asks;
+      for (uint64_t p = 0; p < 6; ++p) {
+        asks.push_back({ids_of(p, 20 + 30 * static_cast<int64_t>(p), 1531), {10 * p + 1, 10 * p + 2, 10 * p + 3}});
+      }
+      GenerateRequest request = request_of(asks);
+      request.stop_ids.resize(2);
+      request.max_new_tokens = 600;
+      const ByStream free = complete(policy, request);
+      for (const int64_t rows : {900, 1500, 2500}) {
+        ByStream tight;
+        const GenerateCounters counters = generate(
+            model, request, nullptr, rows * model.cache_bytes_per_row(),
+            [&](Completion c) { tight[request.streams[static_cast<size_t>(c.index)]] = std::move(c); }, {}, {});
+        CHECK_EQUAL(count_differences(tight, free), 0);
+        CHECK(counters.put_off > 0);
+        CHECK(counters.recomputed_tokens > 0);
+        CHECK_EQUAL(counters.prefill_tokens, 20 + 50 + 80 + 110 + 140 + 170);
+      }
+    });
+  }
+}
+
+TEST("cache: memory follows what is written, not what might be") {
+  with_threads(1, odd_config(16), "float32", [&](Policy& policy) {
+    std::vector<uint64_t> streams;
+    for (uint64_t i = 0; i < 64; ++i) streams.push_back(i);
+    GenerateRequest request = request_of({{ids_of(1, 9, 1531), streams}});
+    request.max_new_tokens = 16;
+    const int64_t row = policy.state().model.cache_bytes_per_row();
+    const auto peak = [&] { return policy.generate(request, [](Completion) {}, {}, {}).peak_bytes; };
+    peak();  // the rotary tables
+    const int64_t few = peak();
+    request.max_new_tokens = 1 << 20;  // as many as the context holds; the stop ids end them early
+    CHECK_EQUAL(policy.generate(request, [](Completion) {}, {}, {}).slots, 64);
+    CHECK(peak() < few + 64 * 400 * row);  // 64 * 1491 rows if each had all that it might need
+  });
+}
+
+TEST("cache: runs are given first fit, joined again, extended in place or moved with their rows") {
+  with_threads(1, odd_config(16), "float32", [&](Policy& policy) {
+    CachePool pool(policy.state().model, 640);
+    CacheRun a = *pool.take(1), b = *pool.take(65), c = *pool.take(64);
+    CHECK_EQUAL(a.rows, 64);
+    CHECK_EQUAL(b.begin, 64);
+    CHECK_EQUAL(b.rows, 128);
+    CHECK_EQUAL(c.begin, 192);
+    pool.cache().k[1].narrow(0, 0, 64).fill_(3);
+    pool.give_back(b);
+    CHECK(pool.extend(a, 100, 64));  // over the rows that b left
+    CHECK_EQUAL(a.begin, 0);
+    CHECK_EQUAL(a.rows, 128);
+    CHECK(pool.extend(a, 300, 64));  // c is in the way
+    CHECK_EQUAL(a.begin, 256);
+    CHECK_EQUAL(a.rows, 320);
+    CHECK_EQUAL(pool.cache().k[1].narrow(0, 256, 64).sum().item<double>(), 3.0 * 64 * 2 * 16);
+    CHECK_EQUAL(pool.take(192)->begin, 0);
+    CHECK(!pool.take(65).has_value());
+    CHECK(!pool.extend(a, 400, 64));
+    CHECK_EQUAL(a.rows, 320);
+    CHECK_EQUAL(pool.take(64)->begin, 576);
+    CHECK(!pool.take(1).has_value());
+    CHECK_EQUAL(pool.capacity(), 640);
   });
 }
 

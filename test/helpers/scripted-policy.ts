@@ -118,6 +118,8 @@ export class ScriptedPolicy implements Policy {
         decodeSteps: 0,
         decodeTokens: 0,
         slots: 1,
+        putOff: 0,
+        recomputedTokens: 0,
         peakBytes: 0,
         seconds: 0,
       }),
