@@ -49,7 +49,7 @@ export async function sampleText(
     ...agent.sampling,
     prompts: {ids, offsets: Int32Array.of(0, ids.length)},
     samplesPerPrompt: 1,
-    streams: BigUint64Array.of(streamOf({seed: options.seed, purpose: 'share', sample: options.sample})),
+    streams: BigUint64Array.of(streamOf({seed: options.seed, purpose: 'share', sample: options.sample || undefined})),
     maxNewTokens: options.maxNewTokens,
     temperature: options.temperature ?? agent.temperature,
     stopIds: [...agent.text.stopIds, ...(agent.stopIds ?? [])],
