@@ -92,7 +92,11 @@ void check_stamp(const SafetensorsReader& optimizer, const SafetensorsReader& we
     if (weights.contains(name)) stored[name] = weights.view(name);
   }
   const auto found = optimizer.metadata().find(kStampKey);
-  if (found != optimizer.metadata().end() && found->second == stamp_of(stored)) return;
+  if (found == optimizer.metadata().end()) {
+    throw Error("ILR_INVALID_MODEL", std::string(kOptimizerFile) + ": expected \"" + kStampKey + "\" in its metadata, the fingerprint of "
+                                         "the weights it belongs to; an earlier version saved it: go on without the optimiser");
+  }
+  if (found->second == stamp_of(stored)) return;
   throw Error("ILR_INVALID_MODEL", std::string(kOptimizerFile) + " was not saved with the weights beside it (" + kStampKey +
                                        " differs): the folder mixes two saves; take an older checkpoint, or go on without "
                                        "the optimiser");
