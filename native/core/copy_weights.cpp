@@ -81,6 +81,7 @@ void Policy::copy_from(const Weights& weights, double mix) {
       to.lerp_(from.to(to.device(), to.scalar_type()), mix);
     }
   }
+  if (state_->optimizer) state_->optimizer->adopt_weights();
 }
 
 }  // namespace ilr

@@ -45,6 +45,29 @@ TEST("gradient checkpointing: gradients and weights after three steps are bit-id
   }
 }
 
+TEST("gradient checkpointing: bit-identical in every model family, in float32 and bfloat16") {
+  GoldenUpdate update = read_golden_update("qwen2-tied", "dapo");
+  update.options.learning_rate = 1e-3;
+  for (const std::string family : {"mistral", "qwen3", "gemma2", "gemma3_text"}) {
+    for (const std::string dtype : {"float32", "bfloat16"}) {
+      Tensors gradients, weights;
+      for (const bool checkpointing : {false, true}) {
+        update.options.gradient_checkpointing = checkpointing;
+        with_random_policy(family_config(family), 5, dtype, [&](Policy& policy) {
+          const Tensors got = policy.state().gradients(update.batch, update.options, nullptr);
+          policy.update(update.batch, update.options, {});
+          if (checkpointing) {
+            CHECK(are_identical(got, gradients));
+            CHECK(are_identical(policy.state().hf_tensors(), weights));
+          }
+          gradients = got;
+          weights = copy_of(policy.state().hf_tensors());
+        });
+      }
+    }
+  }
+}
+
 TEST("gradient checkpointing: an adapter over a frozen base learns the same bits") {
   GoldenUpdate update = read_golden_update("qwen2-tied", "dapo");
   update.options.learning_rate = 1e-2;

@@ -293,6 +293,30 @@ TEST("optimizer: a gradient that is not finite changes nothing in any kind") {
   }
 }
 
+TEST("optimizer: weights that are copied in become the master") {
+  const GoldenUpdate update = training();
+  for (const auto& [optimizer, moments] : kinds) {
+    with_policy(golden("qwen2-tied"), bf16_policy(optimizer, moments), [&, optimizer = optimizer](Policy& policy) {
+      with_policy(golden("qwen2-tied"), "bfloat16", [&](Policy& other) {
+        for (int i = 0; i < 2; ++i) policy.update(update.batch, update.options, {});
+        policy.copy_from(other, 1);
+        for (const auto& [name, tensor] : policy.state().optimizer->state()) {
+          if (name.starts_with("remainder.")) CHECK_EQUAL(tensor.abs().max().item<int64_t>(), 0);
+          if (!name.starts_with("master.")) continue;
+          for (const auto& [own, weight] : policy.state().model.parameters()) {
+            if ("master." + own == name) CHECK(at::equal(tensor, weight.to(at::kFloat)));
+          }
+        }
+        // Without it the next step would go on from the old master.
+        UpdateOptions still = update.options;
+        still.learning_rate = 0;
+        policy.update(update.batch, still, {});
+        CHECK(are_identical(policy.state().hf_tensors(), other.state().hf_tensors()));
+      });
+    });
+  }
+}
+
 TEST("optimizer: what cannot be is refused by name") {
   const auto refuse = [](const std::string& code, const std::string& part, const PolicyOptions& options) {
     CHECK_THROWS(code, part, with_policy(golden("qwen2-tied"), options, [](Policy&) {}));

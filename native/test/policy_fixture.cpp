@@ -53,6 +53,14 @@ std::string tiny_config(const std::string& model_type, int64_t vocab_size, bool 
          R"("max_position_embeddings":64,"initializer_range":0.3,"tie_word_embeddings":)" + (tied ? "true" : "false") + "}";
 }
 
+std::string family_config(const std::string& model_type) {
+  std::string config = tiny_config(model_type);
+  config.pop_back();
+  config += R"(,"head_dim":8,"sliding_window":8)";
+  if (model_type.starts_with("gemma")) config += R"(,"query_pre_attn_scalar":8)";
+  return config + "}";
+}
+
 double max_error(const at::Tensor& a, const at::Tensor& b) {
   const at::Tensor expected = b.to(at::kDouble);
   return (a.to(at::kDouble) - expected).abs().max().item<double>() / expected.abs().max().item<double>();

@@ -30,6 +30,9 @@ void with_random_policy(const std::string& config_json, uint64_t seed, const std
 // A tiny config of either model type, 2 layers, untied unless said.
 std::string tiny_config(const std::string& model_type, int64_t vocab_size = 61, bool tied = false);
 
+// The same with head_dim 8 and, where the family has them, a window of 8 and q and k scaled by 1 / sqrt(8).
+std::string family_config(const std::string& model_type);
+
 // max |a - b| / max |b|.
 double max_error(const at::Tensor& a, const at::Tensor& b);
 // ||a - b|| / ||b|| of the worst tensor, in float64.
