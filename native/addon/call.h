@@ -25,6 +25,7 @@ struct Call {
   Napi::FunctionReference on_completion;
   Napi::FunctionReference on_tokens;
   Napi::FunctionReference on_progress;
+  const char* memory_advice = nullptr;  // what lowers the memory that the call takes
   std::shared_ptr<void> keeps;  // what must live until the call has settled
 
   // News on its way, coalesced: one delivery takes all that came since the last.

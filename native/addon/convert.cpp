@@ -196,6 +196,7 @@ RuntimeOptions runtime_options(const Napi::Value& value) {
   RuntimeOptions options;
   if (fields.has("device")) options.device = text(fields.get("device"), "options.device", 32);
   options.threads = static_cast<int>(fields.integer_or("threads", options.threads, 1024));
+  options.memory_limit_bytes = fields.integer_or("memoryLimitBytes", options.memory_limit_bytes, whole_max);
   fields.refuse_unknown();
   return options;
 }

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "../core/abort.h"
 #include "../core/error.h"
 #include "news.h"
 #include "process_exit.h"
@@ -87,10 +88,11 @@ Napi::Object Environment::start(Napi::Env env, Runtime& runtime, const std::shar
   runtime.post([self = shared_from_this(), call, work = std::move(work)] {
     auto queued = Call::Stage::queued;
     if (call->abort || !call->stage.compare_exchange_strong(queued, Call::Stage::running)) return;
+    const AbortScope scope(&call->abort);
     try {
       self->deliver([self, call, value = work()](Napi::Env env) { self->settle(env, call, value); });
     } catch (...) {
-      self->deliver([self, call, failure = describe(std::current_exception())](Napi::Env env) {
+      self->deliver([self, call, failure = describe(std::current_exception(), call->memory_advice)](Napi::Env env) {
         self->fail(env, call, failure);
       });
     }

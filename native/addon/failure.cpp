@@ -22,9 +22,7 @@ Failure describe_torch(const c10::Error& error) {
   return {no_memory ? "ILR_OUT_OF_MEMORY" : "ILR_TORCH", message, error.what()};
 }
 
-}  // namespace
-
-Failure describe(const std::exception_ptr& exception) {
+Failure describe_any(const std::exception_ptr& exception) {
   try {
     std::rethrow_exception(exception);
   } catch (const Error& error) {
@@ -34,12 +32,20 @@ Failure describe(const std::exception_ptr& exception) {
   } catch (const c10::Error& error) {
     return describe_torch(error);
   } catch (const std::bad_alloc&) {
-    return {"ILR_OUT_OF_MEMORY", "There is not enough memory. Try fewer or shorter completions, or a smaller batch.", ""};
+    return {"ILR_OUT_OF_MEMORY", "out of memory: the system refused a block outside the tensors", ""};
   } catch (const std::exception& error) {
     return {"ILR_TORCH", first_line(error.what()), error.what()};
   } catch (...) {
     return {"ILR_TORCH", "an unknown C++ exception", ""};
   }
+}
+
+}  // namespace
+
+Failure describe(const std::exception_ptr& exception, const char* advice) {
+  Failure failure = describe_any(exception);
+  if (failure.code == "ILR_OUT_OF_MEMORY" && advice != nullptr) failure.message += std::string("; ") + advice;
+  return failure;
 }
 
 Napi::Error to_js(Napi::Env env, const Failure& failure) {

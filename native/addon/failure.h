@@ -16,7 +16,8 @@ struct Failure {
 };
 
 // Every C++ exception has a code: ilr::Error its own, memory ILR_OUT_OF_MEMORY, anything else ILR_TORCH.
-Failure describe(const std::exception_ptr& exception);
+// `advice` is what an ILR_OUT_OF_MEMORY should try; may be null.
+Failure describe(const std::exception_ptr& exception, const char* advice = nullptr);
 
 // A JavaScript Error with `code`, and `cause` where there is detail; src/native/call.ts makes an IlrError of it.
 Napi::Error to_js(Napi::Env env, const Failure& failure);

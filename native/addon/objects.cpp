@@ -73,6 +73,7 @@ Control control_of(const std::shared_ptr<Environment>& environment, const std::s
 Napi::Value generate(const Napi::CallbackInfo& info, const std::shared_ptr<PolicyHandle>& policy) {
   auto request = std::make_shared<GenerateRequest>(generate_request(info[0]));
   auto call = std::make_shared<Call>(info.Env());
+  call->memory_advice = "fewer completions side by side (maxSlots), shorter ones (maxNewTokens) or fewer prompts a call need less";
   call->on_completion = callback(info[1], "onCompletion");
   call->on_tokens = callback(info[1], "onTokens");
   std::function<void(int64_t, int32_t)> on_token;
@@ -98,6 +99,7 @@ Napi::Value generate(const Napi::CallbackInfo& info, const std::shared_ptr<Polic
 Napi::Value logprobs(const Napi::CallbackInfo& info, const std::shared_ptr<PolicyHandle>& policy) {
   auto request = std::make_shared<ScoreRequest>(score_request(info[0]));
   auto call = std::make_shared<Call>(info.Env());
+  call->memory_advice = "fewer or shorter sequences a call need less";
   const auto environment = policy->environment().shared_from_this();
   auto work = [core = policy->core, control = control_of(environment, call), request] {
     auto result = std::make_shared<ScoreResult>(core->policy->logprobs(*request, control));
@@ -110,6 +112,7 @@ Napi::Value update(const Napi::CallbackInfo& info, const std::shared_ptr<PolicyH
   const UpdateOptions options = update_options(info[1]);
   auto batch = std::make_shared<TrainingBatch>(training_batch(info[0]));
   auto call = std::make_shared<Call>(info.Env());
+  call->memory_advice = "a lower microBatchTokens needs less, and so does gradientCheckpointing";
   call->on_progress = callback(info[1], "onProgress");
   const auto environment = policy->environment().shared_from_this();
   auto work = [core = policy->core, control = control_of(environment, call), batch, options] {
@@ -229,6 +232,7 @@ Napi::Value start_policy(Napi::Env env, const std::shared_ptr<RuntimeHandle>& ow
   auto core = std::make_shared<PolicyCore>();
   owner->core->policies.push_back(core);
   auto call = std::make_shared<Call>(env);
+  call->memory_advice = "a frozen policy (trainable false), an adapter, or an optimiser with smaller moments needs less";
   call->keeps = owner;
   auto work = [environment = owner->environment, owner_core = owner->core, &runtime, core, make,
                weak = std::weak_ptr(owner)] {

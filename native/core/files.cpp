@@ -12,6 +12,7 @@
 #include <string>
 #include <utility>
 
+#include "abort.h"
 #include "error.h"
 #include "safetensors.h"
 
@@ -57,14 +58,21 @@ OpenedFile open_for_reading(const std::filesystem::path& file) {
   return opened;
 }
 
-void write_all(int fd, const char* data, size_t size, const std::filesystem::path& file) {
-  constexpr size_t most = size_t{1} << 30;  // Linux writes at most 0x7ffff000 bytes a call
+// `unsynced`: bytes since the last sync, which goes along so that the one at the end is short.
+void write_all(int fd, const char* data, size_t size, const std::filesystem::path& file, size_t& unsynced) {
+  constexpr size_t most_unsynced = size_t{64} << 20;
+  constexpr size_t most = size_t{16} << 20;  // between two looks at the abort flag
   while (size > 0) {
+    throw_if_aborted("write");
     const ssize_t written = ::write(fd, data, std::min(size, most));
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) fail_io("write", file, errno);
     data += written;
     size -= static_cast<size_t>(written);
+    unsynced += static_cast<size_t>(written);
+    if (unsynced < most_unsynced) continue;
+    if (::fdatasync(fd) != 0) fail_io("sync", file, errno);
+    unsynced = 0;
   }
 }
 
@@ -104,7 +112,8 @@ void PendingFiles::add(const std::filesystem::path& file, const std::function<vo
   FileDescriptor fd(::open(partial.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666));
   if (fd.get() < 0) fail_io("create", file, errno);
   files_.push_back(file);
-  fill([&](const void* data, size_t size) { write_all(fd.get(), static_cast<const char*>(data), size, file); });
+  size_t unsynced = 0;
+  fill([&](const void* data, size_t size) { write_all(fd.get(), static_cast<const char*>(data), size, file, unsynced); });
   if (::fsync(fd.get()) != 0) fail_io("sync", file, errno);
   if (::close(fd.release()) != 0) fail_io("close", file, errno);
 }

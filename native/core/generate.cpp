@@ -13,6 +13,7 @@
 #include <span>
 #include <string_view>
 
+#include "abort.h"
 #include "cache_pool.h"
 #include "error.h"
 #include "random.h"
@@ -387,12 +388,6 @@ class Generator {
 };
 
 }  // namespace
-
-void throw_if_aborted(const Control& control) {
-  if (control.abort != nullptr && control.abort->load(std::memory_order_relaxed)) {
-    throw Error("ILR_ABORTED", "the work was aborted");
-  }
-}
 
 GenerateCounters generate(const Model& model, const GenerateRequest& request, const TokenBytes* token_bytes,
                           int64_t cache_byte_limit, const OnCompletion& on_completion, const OnToken& on_token,

@@ -19,6 +19,4 @@ GenerateCounters generate(const Model& model, const GenerateRequest& request, co
                           int64_t cache_byte_limit, const OnCompletion& on_completion, const OnToken& on_token,
                           const Control& control);
 
-void throw_if_aborted(const Control& control);
-
 }  // namespace ilr

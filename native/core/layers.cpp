@@ -11,9 +11,9 @@
 
 #include <algorithm>
 
-#include "matmul.h"
-
+#include "abort.h"
 #include "gpu.h"
+#include "matmul.h"
 
 namespace ilr {
 namespace {
@@ -211,13 +211,31 @@ AttentionArgs<T> own_rows(const at::Tensor& qkv, at::Tensor& out, at::Tensor* ls
           s.head_dim, s.window, static_cast<T>(s.scale), static_cast<T>(s.softcap)};
 }
 
+// A segment in blocks of its query rows, until the flag is set. A row's result is the same in any block.
+template <typename Attend>
+void in_blocks(const AbortFlag& abort, const Segment& segment, const Attend& attend) {
+  constexpr int64_t rows = 128;
+  for (int64_t row = 0; row < segment.q_len && !abort.is_set(); row += rows) {
+    Segment block = segment;
+    block.q_begin += row;
+    block.own_past += row;
+    block.q_len = std::min(rows, segment.q_len - row);
+    attend(block);
+  }
+}
+
 template <typename T>
 void attend(const AttentionArgs<T>& args, const Packing& packing) {
   const auto& segments = packing.segments;
   const int64_t tasks = static_cast<int64_t>(segments.size()) * args.kv_heads;
+  const AbortFlag abort;
   at::parallel_for(0, tasks, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t t = begin; t < end; ++t) cpu_kernels<T>().attend(args, segments[t / args.kv_heads], t % args.kv_heads);
+    for (int64_t t = begin; t < end; ++t) {
+      in_blocks(abort, segments[t / args.kv_heads],
+                [&](const Segment& block) { cpu_kernels<T>().attend(args, block, t % args.kv_heads); });
+    }
   });
+  throw_if_aborted("attention");
 }
 
 struct SelfAttention : Function<SelfAttention> {
@@ -260,14 +278,17 @@ struct SelfAttention : Function<SelfAttention> {
                                       base + shape.heads * width, base + (shape.heads + shape.kv_heads) * width,
                                       stride, stride, stride};
       const int64_t tasks = packing.families() * shape.kv_heads;
+      const AbortFlag abort;
       at::parallel_for(0, tasks, 1, [&](int64_t begin, int64_t end) {
         for (int64_t t = begin; t < end; ++t) {
           const int64_t family = t / shape.kv_heads;
           for (int64_t s = packing.family_offsets[family]; s < packing.family_offsets[family + 1]; ++s) {
-            cpu_kernels<T>().attend_backward(args, packing.segments[s], t % shape.kv_heads);
+            in_blocks(abort, packing.segments[s],
+                      [&](const Segment& block) { cpu_kernels<T>().attend_backward(args, block, t % shape.kv_heads); });
           }
         }
       });
+      throw_if_aborted("attention backward");
       rotate<T>(dqkv, packing, rope, shape, -1);
     });
     return {dqkv.to(saved[0].scalar_type()), at::Tensor(), at::Tensor(), at::Tensor()};

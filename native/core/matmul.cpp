@@ -11,6 +11,7 @@
 #include <optional>
 #include <type_traits>
 
+#include "abort.h"
 #include "cpu_kernels.h"
 
 namespace ilr {
@@ -20,6 +21,14 @@ using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
 constexpr int64_t kWorkPerThread = 1 << 20;  // multiplications below which a second thread costs more than it gains
+constexpr int64_t kWorkPerBlock = int64_t{1} << 31;  // multiplications between two looks at the abort flag: a tenth of a second
+
+// Calls part(begin, end) for blocks of rows, columns or tiles that cost `work_each`, until the flag is set.
+template <typename Part>
+void in_blocks(const AbortFlag& abort, int64_t begin, int64_t end, int64_t work_each, const Part& part) {
+  const int64_t block = std::max<int64_t>(64, kWorkPerBlock / std::max<int64_t>(1, work_each));
+  for (int64_t i = begin; i < end && !abort.is_set(); i += block) part(i, std::min(end, i + block));
+}
 
 template <typename B>
 const B* data_of(const at::Tensor& tensor) {
@@ -44,26 +53,31 @@ void multiply_on_cpu(at::Tensor& c, const at::Tensor& a, const at::Tensor& b, bo
   const GemmArgs<T, B> whole{a.const_data_ptr<T>(), data_of<B>(b), c.mutable_data_ptr<T>(), a.size(0), b.size(1),
                           a.size(1), a.stride(0), a.stride(1), b.stride(0), b.stride(1), c.stride(0), accumulate};
   const int64_t work = std::max<int64_t>(1, whole.k * std::max(whole.m, whole.n));
+  const AbortFlag abort;
   // The longer side is shared out, in whole tiles of columns: each thread packs what it needs of b.
   if (whole.n > whole.m) {
     constexpr int64_t tile = 64;
     const int64_t tiles = (whole.n + tile - 1) / tile;
     const int64_t grain = std::max<int64_t>(1, kWorkPerThread / (whole.k * whole.m * tile + 1));
-    at::parallel_for(0, tiles, grain, [&](int64_t begin, int64_t end) {
-      GemmArgs<T, B> part = whole;
-      part.b += begin * tile * whole.b_column;
-      part.c += begin * tile;
-      part.n = std::min(end * tile, whole.n) - begin * tile;
-      run_gemm(part);
+    at::parallel_for(0, tiles, grain, [&](int64_t first, int64_t last) {
+      in_blocks(abort, first, last, whole.k * whole.m * tile, [&](int64_t begin, int64_t end) {
+        GemmArgs<T, B> part = whole;
+        part.b += begin * tile * whole.b_column;
+        part.c += begin * tile;
+        part.n = std::min(end * tile, whole.n) - begin * tile;
+        run_gemm(part);
+      });
     });
   } else {
     const int64_t grain = std::max<int64_t>(1, kWorkPerThread * whole.m / (work * whole.n + 1));
-    at::parallel_for(0, whole.m, grain, [&](int64_t begin, int64_t end) {
-      GemmArgs<T, B> part = whole;
-      part.a += begin * whole.a_row;
-      part.c += begin * whole.c_row;
-      part.m = end - begin;
-      run_gemm(part);
+    at::parallel_for(0, whole.m, grain, [&](int64_t first, int64_t last) {
+      in_blocks(abort, first, last, whole.k * whole.n, [&](int64_t begin, int64_t end) {
+        GemmArgs<T, B> part = whole;
+        part.a += begin * whole.a_row;
+        part.c += begin * whole.c_row;
+        part.m = end - begin;
+        run_gemm(part);
+      });
     });
   }
 }
@@ -119,8 +133,10 @@ struct Linear : torch::autograd::Function<Linear> {
 void matrix_product_into(at::Tensor& c_MN, const at::Tensor& a_MK, const at::Tensor& b_KN, bool accumulate) {
   const at::NoGradGuard no_grad;
   if (c_MN.numel() == 0) return;
-  if (b_KN.scalar_type() == at::kBFloat16) return multiply_bf16(c_MN, a_MK, b_KN, accumulate);
-  if (c_MN.device().is_cpu() && c_MN.scalar_type() == at::kFloat) {
+  throw_if_aborted("product");
+  if (b_KN.scalar_type() == at::kBFloat16) {
+    multiply_bf16(c_MN, a_MK, b_KN, accumulate);
+  } else if (c_MN.device().is_cpu() && c_MN.scalar_type() == at::kFloat) {
     multiply_on_cpu<float>(c_MN, a_MK, b_KN, accumulate);
   } else if (c_MN.device().is_cpu() && c_MN.scalar_type() == at::kDouble) {
     multiply_on_cpu<double>(c_MN, a_MK, b_KN, accumulate);
@@ -129,6 +145,7 @@ void matrix_product_into(at::Tensor& c_MN, const at::Tensor& a_MK, const at::Ten
   } else {
     at::mm_out(c_MN, a_MK, b_KN);
   }
+  throw_if_aborted("product end");
 }
 
 at::Tensor matrix_product(const at::Tensor& a_MK, const at::Tensor& b_KN, std::optional<at::ScalarType> type) {

@@ -10,6 +10,7 @@
 #include <set>
 
 #include "checkpoint.h"
+#include "abort.h"
 #include "error.h"
 #include "matmul.h"
 #include "random.h"
@@ -21,6 +22,19 @@ std::string shape_text(at::IntArrayRef shape) {
   std::string text = "[";
   for (size_t i = 0; i < shape.size(); ++i) text += (i != 0 ? ", " : "") + std::to_string(shape[i]);
   return text + "]";
+}
+
+constexpr int64_t kValuesPerBlock = int64_t{1} << 22;  // read or drawn between two looks at the abort flag
+
+// Reading from a disk takes its time.
+void copy_rows(const at::Tensor& to, const at::Tensor& from) {
+  const int64_t rows = to.size(0), width = std::max<int64_t>(1, to.numel() / std::max<int64_t>(1, rows));
+  const int64_t block = std::max<int64_t>(1, kValuesPerBlock / width);
+  for (int64_t row = 0; row < rows; row += block) {
+    throw_if_aborted("read");
+    const int64_t count = std::min(block, rows - row);
+    to.narrow(0, row, count).copy_(from.narrow(0, row, count));
+  }
 }
 
 std::string layer_name(int64_t layer, const char* part) {
@@ -120,7 +134,7 @@ void Model::read(const SafetensorsReader& weights) {
       throw Error("ILR_INVALID_MODEL", "tensor \"" + name + "\": config.json asks for shape " +
                                            shape_text(view.sizes()) + ", the weights have " + shape_text(shape));
     }
-    view.copy_(weights.view(name));
+    copy_rows(view, weights.view(name));
   }
 }
 
@@ -128,6 +142,7 @@ void Model::draw(uint64_t seed) {
   const at::NoGradGuard no_grad;
   uint64_t index = 0;
   for (const auto& [name, parameter] : parameters_) {
+    throw_if_aborted("draw");
     const bool is_norm = name.find("norm") != std::string::npos;
     const bool is_bias = name.ends_with(".bias");
     if (is_norm || is_bias) {
@@ -136,6 +151,7 @@ void Model::draw(uint64_t seed) {
       at::Tensor values = at::empty(parameter.sizes(), at::kFloat);
       float* data = values.mutable_data_ptr<float>();
       for (int64_t i = 0; i < values.numel(); ++i) {
+        if (i % kValuesPerBlock == kValuesPerBlock - 1) throw_if_aborted("draw");
         data[i] = static_cast<float>(config_.initializer_range * normal_at(seed, index, static_cast<uint64_t>(i)));
       }
       parameter.copy_(values);

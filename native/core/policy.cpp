@@ -8,6 +8,7 @@
 
 #include <chrono>
 
+#include "abort.h"
 #include "error.h"
 #include "files.h"
 #include "generate.h"
@@ -254,7 +255,8 @@ GenerateCounters Policy::generate(const GenerateRequest& request,
   const TokenBytes* token_bytes = state_->token_bytes ? &*state_->token_bytes : nullptr;
   check_stop_strings(request.stop_strings, token_bytes);
   if (request.batch_invariant) require_batch_invariance(state_->options, state_->runtime.device());
-  throw_if_aborted(control);
+  const AbortScope scope(control.abort);
+  throw_if_aborted("generate");
   const Meter meter(state_->runtime);
   GenerateCounters counters =
       ilr::generate(state_->model, request, token_bytes, kCacheBytes, on_completion, on_token, control);
@@ -269,6 +271,7 @@ ScoreResult Policy::logprobs(const ScoreRequest& request, const Control& control
   }
   const Model model = request.adapter ? state_->model : state_->model.with_adapter(nullptr);
   check(request, model.config());
+  const AbortScope scope(control.abort);
   const at::NoGradGuard no_grad;
   const Meter meter(state_->runtime);
   const Ragged& sequences = request.sequences;
@@ -313,11 +316,12 @@ ScoreResult Policy::logprobs(const ScoreRequest& request, const Control& control
 UpdateResult Policy::update(const TrainingBatch& batch, const UpdateOptions& options, const Control& control) {
   if (!state_->optimizer) throw Error("ILR_INVALID_ARGUMENT", "this policy is frozen: it was opened with trainable false");
   check(batch, options, state_->model.config());
+  const AbortScope scope(control.abort);
   const Meter meter(state_->runtime);
   UpdateResult result;
   const GradientGuard guard(state_->model);
   accumulate_gradients(state_->model, batch, options, control, result);
-  throw_if_aborted(control);
+  throw_if_aborted("step");  // the last chance: a step is taken whole
   if (result.learning_tokens > 0) {
     state_->optimizer->step(options, result);
   } else {

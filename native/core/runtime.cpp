@@ -85,7 +85,7 @@ Runtime::Runtime(const RuntimeOptions& options) : state_(std::make_unique<State>
   }
   const unsigned cores = std::thread::hardware_concurrency();
   state_->threads = options.threads > 0 ? options.threads : static_cast<int>(cores > 0 ? cores : 1);
-  state_->memory = open_runtime_memory();
+  state_->memory = open_runtime_memory(options.memory_limit_bytes);
   state_->worker = std::thread([state = state_.get()] { state->work(); });
 }
 

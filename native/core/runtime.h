@@ -12,6 +12,7 @@ class MemoryCounter;
 struct RuntimeOptions {
   std::string device = "cpu";  // cpu, cuda, cuda:N
   int threads = 0;             // CPU: compute threads of this runtime; 0: all cores
+  int64_t memory_limit_bytes = 0;  // of its tensors on the CPU; beyond it ILR_OUT_OF_MEMORY; 0: what the machine has
 };
 
 // One device, its memory and one long-lived worker thread. Jobs run one at a time, in the order they were posted.

@@ -11,6 +11,7 @@
 #include <sstream>
 #include <utility>
 
+#include "abort.h"
 #include "advantage.h"
 #include "error.h"
 #include "generate.h"

@@ -23,7 +23,11 @@ export interface Addon {
   selfTestError(): void;
   /** 0 where `torch_cuda` was not loaded before, or there is no driver. */
   cudaDevices(): number;
-  openRuntime(options: {readonly device: string; readonly threads?: number}): AddonCall<AddonRuntime>;
+  openRuntime(options: {
+    readonly device: string;
+    readonly threads?: number;
+    readonly memoryLimitBytes?: number;
+  }): AddonCall<AddonRuntime>;
 }
 
 /** A call in flight. */

@@ -8,6 +8,8 @@ export interface NativeRuntimeOptions {
   readonly device?: string;
   /** Compute threads of a CPU runtime; all cores when left out. */
   readonly threads?: number;
+  /** Bytes of CPU memory that its tensors may take together; beyond it a call rejects with `ILR_OUT_OF_MEMORY`. Left out or 0: what the machine (or its container) has. */
+  readonly memoryLimitBytes?: number;
 }
 
 /** One device, its memory and one worker thread. It serves several policies, one call at a time in the order they were made. */

@@ -94,3 +94,85 @@ test('policies and runtimes that are dropped without dispose are freed', async (
   t.is(code, 0, output);
   t.true(Number(output) <= 1, `threads left over: ${output}`);
 });
+
+test('a worker thread can be terminated in the middle of a generation', async (t) => {
+  const {code, signal, output} = await runModule(
+    t,
+    `
+    import {Worker, isMainThread, parentPort} from 'node:worker_threads';
+    if (isMainThread) {
+      for (let i = 0; i < 4; i++) {
+        const worker = new Worker(new URL(import.meta.url));
+        await new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject));
+        await new Promise((resolve) => setTimeout(resolve, 5 * i));
+        await worker.terminate();
+      }
+      const policy = await NativePolicy.create(tiny.tinyConfigs.llama, {seed: 1});
+      const {logprobs} = await tiny.score(policy, [{prompt: [3], ids: Int32Array.of(4, 5)}]);
+      console.log(logprobs[0].length);
+    } else {
+      const policy = await NativePolicy.create(tiny.tinyConfigs.qwen2, {seed: 1});
+      for await (const {index} of policy.generate({
+        prompts: tiny.ragged([[3, 7, 11]]), samplesPerPrompt: 20000, streams: tiny.streams(20000), maxNewTokens: 90,
+        temperature: 1, stopIds: [], maxSlots: 8,
+      })) if (index < 8) parentPort.postMessage('generating');
+    }
+    `,
+  );
+  t.deepEqual({code, signal, output}, {code: 0, signal: null, output: '2\n'});
+});
+
+test('process.exit ends a process in the middle of a generation, with its code', async (t) => {
+  const {code, signal, output} = await runModule(
+    t,
+    `
+    const policy = await NativePolicy.create(tiny.tinyConfigs.qwen2, {seed: 1});
+    for await (const _ of policy.generate({
+      prompts: tiny.ragged([[3, 7, 11]]), samplesPerPrompt: 20000, streams: tiny.streams(20000), maxNewTokens: 90,
+      temperature: 1, stopIds: [], maxSlots: 8,
+    })) process.exit(7);
+    `,
+  );
+  t.deepEqual({code, signal, output}, {code: 7, signal: null, output: ''});
+});
+
+test('two hundred times load, generate, update and dispose leave resident memory where it was', async (t) => {
+  const {code, output} = await runModule(
+    t,
+    `
+    import {mkdtemp, readFile, rm} from 'node:fs/promises';
+    import {tmpdir} from 'node:os';
+    const folder = await mkdtemp(tmpdir() + '/ilr-cycles-');
+    const first = await NativePolicy.create({...tiny.tinyConfigs.llama, vocab_size: 4000, hidden_size: 64}, {seed: 1});
+    await first.save(folder, {optimizer: true});
+    await first.dispose();
+    const shared = await NativeRuntime.open({threads: 1});
+    const batch = tiny.trainingBatch([[3, 7]], Array.from({length: 8}, (_, i) => ({
+      prompt: 0, ids: Array.from({length: 20}, (_, j) => (i * 5 + j) % 4000), reward: i % 2,
+    })));
+    const request = {prompts: tiny.ragged([[3, 7]]), samplesPerPrompt: 8, streams: tiny.streams(8), maxNewTokens: 20,
+      temperature: 1, stopIds: []};
+    async function cycle() {
+      const policy = await NativePolicy.load(folder, {runtime: shared, optimizer: true});
+      await tiny.collect(policy.generate(request));
+      await policy.update(batch, {loss: 'dapo', learningRate: 1e-3});
+      await policy.dispose();
+    }
+    const resident = async () => {
+      gc(); gc();
+      return Number((await readFile('/proc/self/statm', 'utf8')).split(' ')[1]);
+    };
+    for (let i = 0; i < 40; i++) await cycle();
+    const before = await resident();
+    const held = shared.memoryBytes();
+    for (let i = 0; i < 200; i++) await cycle();
+    console.log(JSON.stringify({growth: (await resident()) / before - 1, held, after: shared.memoryBytes()}));
+    await shared.dispose();
+    await rm(folder, {recursive: true});
+    `,
+  );
+  t.is(code, 0, output);
+  const {growth, held, after} = JSON.parse(output) as {growth: number; held: number; after: number};
+  t.true(growth < 0.05, output);
+  t.deepEqual([held, after], [0, 0], 'no tensor is left');
+});

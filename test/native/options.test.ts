@@ -51,9 +51,6 @@ const batch = trainingBatch(
 );
 const options = {loss: 'dapo', learningRate: 1e-3} as const;
 
-/** Declared, but not read yet by the addon that this commit builds: refused as unknown names are. Empty when the work is done. */
-const pending = new Set(['adapter']);
-
 interface Taker {
   readonly file: string;
   readonly interface: string;
@@ -130,7 +127,6 @@ for (const [name, taker] of Object.entries(takers)) {
     for (const field of fields) {
       const wrong = taker.call(policy, {[field]: Symbol('of no use anywhere')}, t);
       const error = await t.throwsAsync(wrong, {instanceOf: IlrError, code: 'ILR_INVALID_ARGUMENT'}, field);
-      if (pending.has(field) && error?.message.includes(`unknown name "${field}"`)) continue;
       t.regex(error?.message ?? '', new RegExp(`\\b${field}\\b.*: expected `), `${field} is named`);
 
       const misspelt = `${field.slice(0, 1)}${field.slice(2)}`;
