@@ -66,10 +66,6 @@ void Policy::copy_from(const Weights& weights, double mix) {
   if (model.adapter() == nullptr && model.is_shared()) {
     refuse("the weights of this policy serve other policies too; load a reference policy by itself");
   }
-  if (state_->optimizer && model.dtype() == at::kBFloat16) {
-    // Its optimiser would write the weights that it keeps in more digits over what was copied.
-    throw Error("ILR_UNSUPPORTED", "copyFrom: a bfloat16 policy that trains takes no weights; open it with trainable false");
-  }
   check_same_shapes(model.trained_parameters(), weights.tensors);
   const at::NoGradGuard no_grad;
   for (size_t i = 0; i < weights.tensors.size(); ++i) {

@@ -69,11 +69,7 @@ TEST("copyFrom: other shapes, shared weights and mixed adapters are refused, and
       one->copy_from(*two, 1);
       CHECK(are_identical(one->state().hf_tensors(), two->state().hf_tensors()));
     }
-    const auto narrow = Policy::create(policy.state().runtime, tiny_config("qwen2"), 1, {.dtype = "bfloat16"});
-    CHECK_THROWS("ILR_UNSUPPORTED", "bfloat16", narrow->copy_from(policy, 1));
     CHECK(are_identical(reference.state().hf_tensors(), before));
-    reference.copy_from(*narrow, 1);
-    CHECK(max_error(reference.state().logits({1, 2, 3}), narrow->state().logits({1, 2, 3})) < 0.05);
     reference.copy_from(policy, 1);  // the sharers are gone
   });
 }
