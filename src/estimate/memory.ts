@@ -1,3 +1,4 @@
+import {cacheRows} from './cache.js';
 import {adapterCount, type ModelShape, parameterCount, qkvWidth} from './shape.js';
 
 /** How a policy is held and trained. */
@@ -76,18 +77,17 @@ function optimizerBytes({dtype, optimizer = 'adamw', moments = 'float32'}: Polic
 export function generateBytes(plan: PolicyPlan, load: GenerateLoad): number {
   const {shape} = plan;
   const row = 2 * shape.layers * shape.kvHeads * shape.headSize * Math.max(4, bytesOf[plan.dtype]); // float32 at least, on the CPU
-  const newRows = Math.min(load.maxNewTokens, shape.positions - 1);
-  const total = load.prompts * load.samplesPerPrompt;
-  const fit = Math.max(1, Math.floor(cacheBytes / ((load.promptTokens + newRows) * row)));
-  const slots = Math.min(total, load.maxSlots ?? Math.min(mostSlots, fit));
-  const regions = Math.min(slots, load.prompts);
-  const cache = (regions * load.promptTokens + slots * newRows) * row;
+  const newTokens = Math.min(load.maxNewTokens, Math.max(1, shape.positions - load.promptTokens));
+  const slots = Math.min(load.prompts * load.samplesPerPrompt, load.maxSlots ?? mostSlots);
+  const cache = cacheRows({...load, newTokens, slots, limit: Math.floor(cacheBytes / row)});
   const prefill = Math.min(
     Math.max(prefillTokens, load.promptTokens),
     Math.ceil(slots / load.samplesPerPrompt) * load.promptTokens,
   );
   const logits = slots * shape.vocabulary * logitBytes(plan);
-  return rounding * (cache + Math.max(prefill * forwardBytes(plan), slots * forwardBytes(plan) + logits));
+  const prefilling = cache.first * row + prefill * forwardBytes(plan);
+  const decoding = cache.last * row + slots * forwardBytes(plan) + logits;
+  return rounding * Math.max(prefilling, decoding);
 }
 
 /** Most bytes of a logprobs call over sequences of this length. */

@@ -157,3 +157,37 @@ for (const [family, config] of Object.entries(configs)) {
     });
   }
 }
+
+test('a cache that grows under long completions is estimated within 15 %', async (t) => {
+  const runtime = await NativeRuntime.open({threads: 1});
+  try {
+    const policy = await NativePolicy.create(configs.llama, {runtime, seed: 1});
+    const plan: PolicyPlan = {shape: shapeOf(configs.llama), dtype: 'float32', isTrainable: true};
+    for (const long of [
+      {prompts: 3, samplesPerPrompt: 4, promptTokens: 100, maxNewTokens: 700},
+      {prompts: 6, samplesPerPrompt: 1, promptTokens: 300, maxNewTokens: 1100},
+      {prompts: 4, samplesPerPrompt: 3, promptTokens: 30, maxNewTokens: 300, maxSlots: 5},
+    ]) {
+      const {promptTokens, ...asked} = long;
+      const {prompts, samplesPerPrompt} = asked;
+      const streams = BigUint64Array.from({length: prompts * samplesPerPrompt}, (_, i) => BigInt(i));
+      // Of different prompts, for equal ones are computed once.
+      const all = Int32Array.from(
+        {length: prompts * promptTokens},
+        (_, i) => (i * 7919 + Math.floor(i / promptTokens)) % 300,
+      );
+      const request = {
+        ...asked,
+        prompts: {ids: all, offsets: offsets(prompts, promptTokens)},
+        streams,
+        temperature: 1,
+        stopIds: [],
+      };
+      const {peakBytes} = await policy.generate(request).counters;
+      const estimate = generateBytes(plan, long);
+      t.true(Math.abs(estimate / peakBytes - 1) <= 0.15, `estimated ${estimate}, measured ${peakBytes}`);
+    }
+  } finally {
+    await runtime.dispose();
+  }
+});
