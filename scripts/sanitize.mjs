@@ -10,23 +10,6 @@ import {findToolchain} from '../dist/src/native/toolchain.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const folder = path.join(root, 'native', 'build', 'sanitize');
-/** Without those that train for long or measure memory: under the sanitizers they take minutes and show nothing more. */
-const wanted = [
-  ...[
-    'corpus:',
-    'safetensors:',
-    'config:',
-    'LoRA config:',
-    'JSON:',
-    'text files:',
-    'load:',
-    'save:',
-    'abort:',
-    'runtime:',
-  ],
-  ...['layers:', 'matmul:', 'score:', 'sampler:', 'generate:', 'logits: ', 'logprobs:', 'update:', 'memory: beyond'],
-];
-
 const libtorch = process.env.ILR_LIBTORCH ?? readState(buildFolder(root, process.env))?.libtorch.folder;
 const {cmake, generator, makeProgram, compiler} = await findToolchain(process.env, () => {});
 mkdirSync(folder, {recursive: true});
@@ -36,8 +19,7 @@ run(cmake, [
   ...['-DILR_ADDON=OFF', '-DILR_TESTS=ON', '-DILR_SANITIZE=ON'],
 ]);
 run(cmake, ['--build', folder, '--parallel', '2', '--target', 'ilr_core_test']);
-const filters = process.argv.slice(2);
-run(path.join(folder, 'ilr_core_test'), filters.length > 0 ? filters : wanted, {
+run(path.join(folder, 'ilr_core_test'), process.argv.slice(2), {
   // LibTorch's own globals are no leaks of ours, and its allocator answers null where there is no memory.
   ASAN_OPTIONS: 'detect_leaks=0:allocator_may_return_null=1:detect_odr_violation=0',
   UBSAN_OPTIONS: 'print_stacktrace=1',

@@ -1,5 +1,5 @@
 // Everything that `npm test` checks: sets up with the C++ tests, runs those (CTest), compiles the GPU's kernels
-// (cuda-compile.mjs), runs the TypeScript tests (ava), and ends with one line that sums both: `N passed, N failed`.
+// (cuda-compile.mjs), runs the core's tests again under the sanitizers (sanitize.mjs) and the TypeScript tests (ava), and ends with one line that sums both: `N passed, N failed`.
 import {spawn} from 'node:child_process';
 import {fileURLToPath} from 'node:url';
 
@@ -57,6 +57,7 @@ if (setup.code === 0) {
   if (files.length === 0) {
     parts.push(countCtest(await run(await ctest(), ['--test-dir', await buildFolder(), '-V'])));
     parts.push(countCtest(await run(process.execPath, ['scripts/cuda-compile.mjs'])));
+    parts.push(countCtest(await run(process.execPath, ['scripts/sanitize.mjs'])));
   }
   parts.push(countAva(await run(process.execPath, ['node_modules/ava/entrypoints/cli.mjs', ...files])));
 }

@@ -66,6 +66,9 @@ TEST("memory: a policy whose update does not fit is as before, and goes on where
 }
 
 TEST("memory: what the system refuses is the same error") {
+#ifdef __SANITIZE_ADDRESS__
+  throw Skipped{"AddressSanitizer does not live with a limit of the address space"};
+#endif
   Runtime runtime(RuntimeOptions{"cpu", 1, int64_t{1} << 50});
   runtime.run([&] {
     rlimit old{};
