@@ -152,20 +152,23 @@ test('two hundred times load, generate, update and dispose leave resident memory
     })));
     const request = {prompts: tiny.ragged([[3, 7]]), samplesPerPrompt: 8, streams: tiny.streams(8), maxNewTokens: 20,
       temperature: 1, stopIds: []};
-    async function cycle() {
-      const policy = await NativePolicy.load(folder, {runtime: shared, optimizer: true});
+    async function cycle(i) {
+      // Every other one on a runtime of its own.
+      const runtime = i % 2 ? shared : await NativeRuntime.open({threads: 1});
+      const policy = await NativePolicy.load(folder, {runtime, optimizer: true});
       await tiny.collect(policy.generate(request));
       await policy.update(batch, {loss: 'dapo', learningRate: 1e-3});
       await policy.dispose();
+      if (runtime !== shared) await runtime.dispose();
     }
     const resident = async () => {
       gc(); gc();
       return Number((await readFile('/proc/self/statm', 'utf8')).split(' ')[1]);
     };
-    for (let i = 0; i < 40; i++) await cycle();
+    for (let i = 0; i < 40; i++) await cycle(i);
     const before = await resident();
     const held = shared.memoryBytes();
-    for (let i = 0; i < 200; i++) await cycle();
+    for (let i = 0; i < 200; i++) await cycle(i);
     console.log(JSON.stringify({growth: (await resident()) / before - 1, held, after: shared.memoryBytes()}));
     await shared.dispose();
     await rm(folder, {recursive: true});
