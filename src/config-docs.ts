@@ -22,7 +22,7 @@ Generated from the schema in \`src/config.ts\` by \`node scripts/config-docs.mjs
 A run is one YAML file. What is left out has the default below; keys without one are required unless they are said to be optional. An
 unknown key or a value of another type is an error that names file, line and column, what was expected, what came, and the nearest known key.
 
-Paths (\`agents.*.model\`, \`agents.*.tokenizer\`, \`agents.*.adapter.folder\`, \`data.*\`, a reward module) are meant from the folder of the file; \`output\` from where the
+Paths (\`agents.*.model\`, \`agents.*.tokenizer\`, \`agents.*.adapter.folder\`, \`data.*\`, \`eval.data\`, a reward module) are meant from the folder of the file; \`output\` from where the
 command runs. \`--set key=value\` changes a setting from the command line: \`--set optimizer.learningRate=1e-5\`,
 \`--set agents.0.model=models/a\`; the value is YAML, and a path in it is meant from where the command runs.
 

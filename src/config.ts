@@ -202,10 +202,13 @@ const dialogue = z.strictObject({
         .default(
           'Rank these questions from easiest to hardest. Answer only with their numbers, separated by spaces.\n\n{questions}',
         ),
-      rankItem: z.string().default('{number}. {question}').describe('One question of the list.'),
+      rankItem: z
+        .string()
+        .default('{number}. {question}')
+        .describe('One question of the list; {number} or {letter} is its place.'),
     })
     .prefault({})
-    .describe('What the protocol says. {question}, {peers}, {idea}, {number}, {questions} are filled in.'),
+    .describe('What the protocol says. {question}, {peers}, {idea}, {number}, {letter}, {questions} are filled in.'),
 });
 
 const reward = z.strictObject({
