@@ -9,7 +9,7 @@ export const ilrErrorCodes = [
   'ILR_IO', // reading or writing failed, a full disk included
   'ILR_OUT_OF_MEMORY', // what was asked, what was free, which option lowers it
   'ILR_CHECKPOINT', // a checkpoint is damaged, or belongs to another config, seed or thread count
-  'ILR_DIFFICULTY', // too few self-rankings parsed
+  'ILR_DIFFICULTY', // too few self-rankings parsed, or a question without the level asked for
   'ILR_REWARD', // the reward function could grade nothing
   'ILR_ABORTED',
   'ILR_DISPOSED',

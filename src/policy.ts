@@ -169,7 +169,7 @@ export interface OptimizerOptions {
 export type PolicyLoss = 'grpo' | 'bnpo' | 'dr_grpo' | 'dapo' | 'cispo' | 'sapo' | 'luspo' | 'vespo';
 
 export interface UpdateOptions extends OptimizerOptions {
-  /** `dapo`: clipped surrogate, mean over all trained tokens of a stage (arXiv 2503.14476). `nll`: negative log-likelihood. */
+  /** docs/paper.md has the formulas. `dapo`: clipped surrogate, mean over all trained tokens of a stage. `nll`: negative log-likelihood. */
   readonly loss: PolicyLoss | 'nll';
   readonly temperature?: number;
   /** `sequence`: exp of the mean log-ratio of a completion (GSPO, arXiv 2507.18071). */
@@ -223,7 +223,7 @@ export interface UpdateResult {
   readonly entropy: number;
   /** Before clipping. */
   readonly gradNorm: number;
-  /** As used, warm-up included. */
+  /** As used, warm-up and schedule included. */
   readonly learningRate: number;
   /** Of the chosen level; a sequence's ratio counts once per token. */
   readonly ratioMean: number;

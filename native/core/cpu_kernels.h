@@ -4,7 +4,7 @@
 
 // The CPU's kernels, plain loops over raw pointers. cpu_kernels.cpp is compiled once per instruction set
 // (ILR_CPU_CAPABILITY) and the best one that the machine has is chosen at run time. Each has an oracle in ATen
-// operations (attention.cpp, layers.cpp) that tests compare it with.
+// operations (layers_reference.cpp, sampler.cpp) that tests compare it with.
 namespace ilr {
 
 // Which keys a run of query rows sees: every row of the prefix, then its own rows up to itself.

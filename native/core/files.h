@@ -29,7 +29,7 @@ using WriteBytes = std::function<void(const void* data, size_t size)>;
 
 // Files of one folder that change together: each is written and synced under another name, and commit gives all of them
 // theirs, one rename after the other. What fails before leaves every file as it was; a machine that stops between two
-// renames leaves some of the new ones (optimizer.safetensors tells: weights_stamp in policy_files.h).
+// renames leaves some of the new ones (optimizer.safetensors tells: stamp.h).
 class PendingFiles {
  public:
   PendingFiles() = default;

@@ -16,7 +16,7 @@ struct TokenScores {
 // Log-probability and entropy of target tokens under softmax(hidden W^T / temperature). The one path of scorer and
 // trainer. Both carry gradient to hidden and weight. Works through chunks of rows, forward and backward, so that no [M, V]
 // exists whole.
-// hidden_MC and weight_VC: same dtype; targets_M: int64.
+// hidden_MC and the head's weight: same dtype; targets_M: int64.
 TokenScores score_tokens(const at::Tensor& hidden_MC, const OutputHead& head, const at::Tensor& targets_M,
                          double temperature);
 

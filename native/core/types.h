@@ -194,7 +194,7 @@ struct UpdateResult {
   std::vector<double> advantages;   // [B] before extra_advantage
 };
 
-// How a caller follows and stops long work. `abort` is looked at between decode steps and micro-batches: Error ILR_ABORTED.
+// How a caller follows and stops long work. abort.h says where `abort` is looked at: Error ILR_ABORTED.
 struct Control {
   const std::atomic<bool>* abort = nullptr;
   std::function<void(int64_t done, int64_t total)> progress;  // micro-batches of an update; may be empty

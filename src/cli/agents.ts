@@ -95,7 +95,10 @@ export interface LoadedAgent extends Agent {
   close(): Promise<void>;
 }
 
-/** Loads one agent from a Hugging Face folder or an adapter's in PEFT's format, asked as it was in training where the folder says how (`ilr.json`). */
+/**
+Loads one agent, in float32, from a Hugging Face folder or an adapter's in PEFT's format, asked as it was in training where the folder
+says how (`ilr.json`).
+*/
 export async function loadAgent(folder: string, options: LoadAgentOptions = {}): Promise<LoadedAgent> {
   const profile = await readProfile(folder);
   const {trainable = true} = options;

@@ -7,7 +7,7 @@ import {readRunQuestions} from './run.js';
 
 const help = `
 Nothing is loaded: sizes come from the models' config.json, prompts from their tokenizers. Completions are taken at full length, so that a
-run whose completions end early needs less. Estimates err by 15 % at most (tested on the CPU).
+run whose completions end early needs less. Estimates err by 15 % at most in the tests, which are of the CPU.
   $ ilr-native estimate recipes/gsm8k.yaml --set agents.0.dtype=bfloat16`;
 
 export function register(program: Command): void {

@@ -59,8 +59,11 @@ export function register(program: Command): void {
     .option('--max-new-tokens <count>', 'length of an answer (default: as in training, else 1024)', positive)
     .option('--prompt <text>', 'what is asked; {question} is filled in (default: as in training)')
     .option('--system <text>', 'system prompt (default: as in training)')
-    .option('--reward <function>', 'numeric, math, exact or a module (default: numeric)')
-    .option('--answer <where>', 'where the gold answer stands: field, gsm8k (after ####) or boxed')
+    .option('--reward <function>', 'numeric, math, exact or a module (default: as --config says, else numeric)')
+    .option(
+      '--answer <where>',
+      'where the gold answer stands: field, gsm8k (after ####) or boxed (default: as --config says, else field)',
+    )
     .option('--field <name=field>', 'id, question, answer or level under another name; may be repeated', collect)
     .option('--base <folder>', "an adapter's base (default: the folder that adapter_config.json names)")
     .option('--device <device>', 'cpu, cuda, cuda:N or auto', device, 'auto')

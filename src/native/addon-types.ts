@@ -33,7 +33,7 @@ export interface Addon {
 /** A call in flight. */
 export interface AddonCall<T> {
   readonly promise: Promise<T>;
-  /** Rejects with `ILR_ABORTED`: at once where the call waits for its turn, else between decode steps or micro-batches. */
+  /** Rejects with `ILR_ABORTED`: at once where the call waits for its turn, else at the work's next look (native/core/abort.h). */
   abort(): void;
 }
 

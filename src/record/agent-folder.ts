@@ -117,7 +117,7 @@ export async function writeReference(folder: string, reference: Policy): Promise
   await reference.save(target);
 }
 
-/** SHA-256 over the weight files of a model folder, for a reference policy that a resumed run loads from there again. */
+/** SHA-256 over the weight files of a model's or adapter's folder that a resumed run loads from there again. */
 export async function hashWeights(folder: string): Promise<string> {
   const names = await withIo('reading', folder, () => readdir(folder));
   const stamps = names

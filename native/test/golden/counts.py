@@ -1,6 +1,6 @@
 """Counts the parameters of published configs with transformers on the meta device, for model_config_test.cpp.
 
-    python native/test/golden/counts.py ../shared/model-configs        (needs torch and transformers; made with 2.13.0 and 5.23.0)
+    python native/test/golden/counts.py <folder of config.json files, *.json>        (needs torch and transformers; made with 2.13.0 and 5.23.0)
 """
 
 import pathlib
