@@ -147,6 +147,7 @@ function optimizerProblems(config: RunConfig): Problem[] {
   const {agents, optimizer} = config;
   const total = config.steps * config.minibatches * config.iterations;
   return agents.flatMap((agent, i) => {
+    if (!agent.trainable) return [];
     const own = {...optimizer, ...agent.optimizer};
     const problems: Problem[] = [];
     const refuse = (key: keyof typeof own, message: string) => {

@@ -110,7 +110,7 @@ const std::vector<std::function<void(GenerateRequest&)>> variants{
 };
 
 TEST("batch invariance: every batch, number of slots, order and refill gives the bits of one-by-one") {
-  for (const std::string dtype : {"float32", "float64"}) {
+  for (const std::string dtype : {"float32", "float64", "bfloat16"}) {
     for (const int64_t head_dim : {12, 16}) {
       with_threads(1, odd_config(head_dim), dtype, [&](Policy& policy) {
         const std::vector<Ask> asks = mixed_asks();
@@ -136,7 +136,7 @@ TEST("batch invariance: every batch, number of slots, order and refill gives the
 }
 
 TEST("batch invariance: the number of threads changes no bit") {
-  for (const std::string dtype : {"float32", "float64"}) {
+  for (const std::string dtype : {"float32", "float64", "bfloat16"}) {
     std::vector<ByStream> results;
     for (const int threads : {1, 2, 3, 5}) {
       with_threads(threads, odd_config(16), dtype, [&](Policy& policy) {
@@ -149,7 +149,7 @@ TEST("batch invariance: the number of threads changes no bit") {
 
 // What was read before moves nothing either: positions that others reached, say, which make the rotary tables grow.
 TEST("batch invariance: a completion does not depend on the calls before it") {
-  for (const std::string dtype : {"float32", "float64"}) {
+  for (const std::string dtype : {"float32", "float64", "bfloat16"}) {
     const std::vector<Ask> late{{ids_of(3, 600, 1531), {7}}}, early{{ids_of(4, 40, 1531), {8}}};
     ByStream fresh, later;
     with_threads(1, odd_config(12), dtype, [&](Policy& policy) { fresh = complete(policy, request_of(early)); });
@@ -179,7 +179,7 @@ TEST("batch invariance: many seeds") {
 
 // A cache that holds a few hundred rows: completions are put off and computed again, prompts given up and read again.
 TEST("batch invariance: a cache that is too small for all gives the same bits, and stays below its limit") {
-  for (const std::string dtype : {"float32", "float64"}) {
+  for (const std::string dtype : {"float32", "float64", "bfloat16"}) {
     with_threads(1, odd_config(16), dtype, [&](Policy& policy) {
       const Model& model = policy.state().model;
       std::vector<Ask> asks;

@@ -12,7 +12,15 @@ import {findWeights} from '../record/weights.js';
 import {withSampling} from '../sampling.js';
 import {loadAgentText} from '../text/load.js';
 import type {Agent, AgentText} from '../types.js';
-import {agentSource, isShared, type OpeningOptions, PolicyOpener, realModel, referenceSource} from './policies.js';
+import {
+  agentSource,
+  isShared,
+  type OpeningOptions,
+  PolicyOpener,
+  realModel,
+  referenceSource,
+  startOf,
+} from './policies.js';
 
 export interface OpenedRun {
   readonly agents: readonly Agent[];
@@ -83,6 +91,12 @@ export interface LoadAgentOptions {
   readonly sampling?: Partial<SamplingSettings>;
   /** Default true. False keeps no optimiser: the agent can answer, not learn. */
   readonly trainable?: boolean;
+  /** Default `float32`. */
+  readonly dtype?: 'float32' | 'bfloat16';
+  /** Trains an adapter in place of the model, unless `folder` is an adapter's itself. */
+  readonly adapter?: RunConfig['agents'][number]['adapter'];
+  /** How its optimiser is kept. */
+  readonly optimizer?: Pick<Partial<RunConfig['optimizer']>, 'kind' | 'moments'>;
   /** A reference policy beside it, for `loss.beta`: of this folder, or, true, of the agent's own. */
   readonly reference?: boolean | string;
   readonly device?: string;
@@ -111,9 +125,12 @@ export async function loadAgent(folder: string, options: LoadAgentOptions = {}):
   };
   try {
     const opener = new PolicyOpener();
-    const policy = await opener.open({...weights, trainable}, runtime);
-    const start = options.reference === true ? weights : options.reference && (await findWeights(options.reference));
-    const reference = start ? await opener.open({...start, trainable: false}, runtime) : undefined;
+    const {dtype, optimizer: {kind, moments} = {}} = options;
+    const adapter = weights.adapter ?? (options.adapter && startOf(options.adapter, 0n));
+    const source = {...weights, ...(adapter && {adapter}), trainable};
+    const policy = await opener.open(source, runtime, trainable ? {dtype, optimizerKind: kind, moments} : {dtype});
+    const start = options.reference === true ? source : options.reference && (await findWeights(options.reference));
+    const reference = start ? await opener.open({...start, trainable: false}, runtime, {dtype}) : undefined;
     await opener.close();
     const tokenizer = options.tokenizer ?? (existsSync(path.join(folder, 'tokenizer.json')) ? folder : weights.model);
     const text = await textOf(policy, tokenizer, {

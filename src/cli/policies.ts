@@ -33,7 +33,7 @@ export function agentSource(config: RunConfig, index: number, saved?: string): P
   if (adapter === undefined) return {model: goesOn ? saved : model, trainable, optimizer: goesOn};
   return {
     model,
-    adapter: goesOn ? {folder: saved} : startOf(config, index, adapter),
+    adapter: goesOn ? {folder: saved} : startOf(adapter, streamOf({seed: config.seed, purpose: 'init', agent: index})),
     trainable,
     optimizer: goesOn,
   };
@@ -48,14 +48,18 @@ export function referenceSource(config: RunConfig, index: number, saved?: string
   if (adapter === undefined) return {model: moved ?? model, trainable: false, isMoving: kind === 'synchronised'};
   return {
     model,
-    adapter: moved === undefined ? startOf(config, index, adapter) : {folder: moved},
+    adapter:
+      moved === undefined
+        ? startOf(adapter, streamOf({seed: config.seed, purpose: 'init', agent: index}))
+        : {folder: moved},
     trainable: false,
   };
 }
 
-function startOf({seed}: RunConfig, index: number, adapter: NonNullable<AgentConfig['adapter']>): AdapterOptions {
+/** A new adapter, drawn from a seed, or one that goes on. */
+export function startOf(adapter: NonNullable<AgentConfig['adapter']>, seed: bigint): AdapterOptions {
   const {folder, ...settings} = adapter;
-  return folder === undefined ? {...settings, seed: streamOf({seed, purpose: 'init', agent: index})} : {folder};
+  return folder === undefined ? {...settings, seed} : {folder};
 }
 
 /** How a policy is opened beyond its weights. */

@@ -1,5 +1,5 @@
 import {existsSync} from 'node:fs';
-import path from 'node:path';
+import {realpath} from 'node:fs/promises';
 import {optimizerOf, type RunConfig} from '../config.js';
 import {IlrError} from '../errors.js';
 import {loadAgentText} from '../text/load.js';
@@ -48,7 +48,7 @@ async function planOf(config: RunConfig, index: number, isRough: boolean): Promi
         template: agent.template,
         vocabSize: shape.vocabulary,
       });
-  return {name: agent.name, base: path.resolve(agent.model), policy, text, systemPrompt: agent.system};
+  return {name: agent.name, base: await realpath(agent.model), policy, text, systemPrompt: agent.system};
 }
 
 /** Four bytes a token, and a few for each turn. */

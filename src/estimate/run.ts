@@ -76,21 +76,28 @@ export function estimateRun(
 function heldOf(config: RunConfig, agents: readonly AgentPlan[], index: number) {
   const agent = agents[index] as AgentPlan;
   const {weights, adapter, optimizer} = heldBytes(agent.policy);
-  const isShared = agents
-    .slice(0, index)
-    .some((other) => other.base === agent.base && other.policy.adapter && agent.policy.adapter);
   const hasCopy =
     needsReference(config, agent) && (config.reference.kind === 'frozen' || config.reference.kind === 'synchronised');
+  // A base, and a reference beside it, stand once for all that leave them as they are.
+  const isKnown =
+    isSharing(agent) && agents.slice(0, index).some((other) => isSharing(other) && hasSameBase(other, agent));
   return {
-    weights: (isShared && agent.policy.adapter ? 0 : weights) + adapter,
+    weights: (isKnown ? 0 : weights) + adapter,
     optimizer,
-    // Beside an adapter, a reference shares its base.
     reference: hasCopy ? (agent.policy.adapter ? adapter : weights) : 0,
   };
 }
 
-function needsReference(config: RunConfig, {name}: AgentPlan): boolean {
-  return lossOf(config, name).beta > 0;
+function isSharing({policy}: AgentPlan): boolean {
+  return policy.adapter !== undefined || !policy.isTrainable;
+}
+
+function hasSameBase(a: AgentPlan, b: AgentPlan): boolean {
+  return a.base === b.base && a.policy.dtype === b.policy.dtype;
+}
+
+function needsReference(config: RunConfig, {name, policy}: AgentPlan): boolean {
+  return policy.isTrainable && lossOf(config, name).beta > 0;
 }
 
 function phasesOf(
