@@ -55,7 +55,7 @@ export interface GenerateRequest extends SamplingOptions {
   readonly maxSlots?: number;
   /**
   Promises that a completion's ids and log-probs depend on its prompt and its stream alone, to the last bit, or rejects with `ILR_UNSUPPORTED`:
-  float32 and float64 on the CPU keep it always.
+  the CPU keeps it always.
   */
   readonly batchInvariant?: boolean;
   readonly signal?: AbortSignal;
