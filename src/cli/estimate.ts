@@ -50,6 +50,6 @@ export function table(estimate: RunEstimate, available: number): string {
   return [
     line('', names),
     ...rows.map(([label, bytes]) => line(label, bytes.map(gigabytes))),
-    `\nProcess: ${gigabytes(estimate.processBytes)}. Peak: ${gigabytes(estimate.peakBytes)}, in ${estimate.peakPhase}. Free now: ${gigabytes(available)}.\n`,
+    `\nProcess: ${gigabytes(estimate.processBytes)}; freed and kept for reuse: ${gigabytes(estimate.keptBytes)}. Peak: ${gigabytes(estimate.peakBytes)}, in ${estimate.peakPhase}. Free now: ${gigabytes(available)}.\n`,
   ].join('');
 }

@@ -27,6 +27,8 @@ export interface RunEstimate {
     Record<string, {readonly weights: number; readonly optimizer: number; readonly reference: number}>
   >;
   readonly phases: readonly PhaseEstimate[];
+  /** Freed blocks that the CPU's allocator keeps for reuse. */
+  readonly keptBytes: number;
   /** Most bytes resident at once, and in which phase. */
   readonly peakBytes: number;
   readonly peakPhase: PhaseEstimate['phase'];
@@ -35,6 +37,8 @@ export interface RunEstimate {
 // Measured: a process with LibTorch and an open runtime, a tokenizer, and what the garbage collector lets lie.
 const baseBytes = 256 * 2 ** 20;
 const agentBytes = 64 * 2 ** 20;
+/** A runtime on the CPU keeps up to this much of what it frees (native/core/memory.cpp); measured, half of the largest phase. */
+const mostKept = 512 * 2 ** 20;
 /** Longest questions, by bytes, that are tokenised to find the longest prompt. */
 const candidates = 8;
 
@@ -70,7 +74,9 @@ export function estimateRun(
     return {phase, bytes: isConcurrent ? each.reduce((sum, one) => sum + one, 0) : Math.max(...each)};
   });
   const largest = together.reduce((a, b) => (b.bytes > a.bytes ? b : a));
-  return {processBytes, held, phases, peakBytes: processBytes + heldTotal + largest.bytes, peakPhase: largest.phase};
+  const keptBytes = Math.min(mostKept * (isConcurrent ? agents.length : 1), largest.bytes / 2);
+  const peakBytes = processBytes + heldTotal + largest.bytes + keptBytes;
+  return {processBytes, held, phases, keptBytes, peakBytes, peakPhase: largest.phase};
 }
 
 function heldOf(config: RunConfig, agents: readonly AgentPlan[], index: number) {
@@ -153,11 +159,13 @@ function phasesOf(
     );
   }
   phases.push(each('update', (agent, length) => updateBytes(agent.policy, train(length))));
-  phases.push(
-    each('eval', (agent, {solo}) =>
-      generate(agent, config.eval.questions, Math.max(1, config.eval.samples), solo, share),
-    ),
-  );
+  const isEvaluated = (config.eval.data ?? config.data.test) !== undefined;
+  if (isEvaluated)
+    phases.push(
+      each('eval', (agent, {solo}) =>
+        generate(agent, config.eval.questions, Math.max(1, config.eval.samples), solo, share),
+      ),
+    );
   return phases;
 }
 

@@ -81,7 +81,10 @@ test('a run: an adapter holds less than a model, two of them share its weights, 
   const largest = full.phases.find(({phase}) => phase === full.peakPhase);
   const together = Object.values(largest?.bytes ?? {}).reduce((sum, one) => sum + one, 0);
   const held = Object.values(full.held).reduce((sum, part) => sum + part.weights + part.optimizer, 0);
-  t.is(full.peakBytes, full.processBytes + held + together);
+  t.is(full.peakBytes, full.processBytes + held + together + full.keptBytes);
+  t.false(full.phases.some(({phase}) => phase === 'eval'));
+  const evaluated = await bytes({data: {train: 'none', test: 'none'}});
+  t.true(evaluated.phases.some(({phase}) => phase === 'eval'));
   t.regex(table(full, 2 ** 30), /optimizer .*\n[\s\S]*Peak: \S+ \S+, in \w+\. Free now: 1\.0 GiB/);
 });
 
