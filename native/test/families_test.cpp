@@ -290,27 +290,6 @@ TEST("families: sampler, scorer and trainer agree on what was drawn") {
   }
 }
 
-// The first `prefix` ids at once in cache rows of their own, then one at a time elsewhere.
-at::Tensor cached_logits(const Model& model, const std::vector<int32_t>& ids, int64_t prefix) {
-  const at::NoGradGuard no_grad;
-  constexpr int64_t prefix_row = 3, own_row = 120;
-  KvCache cache = model.make_cache(240);
-  Packing packing;
-  packing.append(ids.data(), prefix);
-  packing.segments.back().own_begin = prefix_row;
-  std::vector<int64_t> rows;
-  for (int64_t i = 0; i < prefix; ++i) rows.push_back(prefix_row + i);
-  std::vector<at::Tensor> hidden{model.forward(packing, rows, cache)};
-  for (int64_t t = prefix; t < static_cast<int64_t>(ids.size()); ++t) {
-    Packing step;
-    step.ids = {ids[t]};
-    step.positions = {static_cast<int32_t>(t)};
-    step.segments = {{0, 1, prefix_row, prefix, own_row, t - prefix}};
-    hidden.push_back(model.forward(step, {own_row + t - prefix}, cache));
-  }
-  return model.output_head().logits(at::cat(hidden));
-}
-
 TEST("families: with and without a cache they agree, a window across the end of the prompt included") {
   for (const std::string& family : families) {
     Model model(read_model_config(golden(family)), at::kDouble, at::kCPU);

@@ -165,36 +165,13 @@ TEST("logits mutant: another embedding, output or feed-forward misses") {
         }) > mutant);
 }
 
-// Logits of `ids` through a cache: the first `prefix` ids at once in rows of their own, then one at a time elsewhere.
-at::Tensor cached_logits(Policy& policy, const std::vector<int32_t>& ids, int64_t prefix) {
-  const at::NoGradGuard no_grad;
-  const Model& model = policy.state().model;
-  constexpr int64_t prefix_row = 3;
-  constexpr int64_t own_row = 50;
-  KvCache cache = model.make_cache(100);
-  Packing packing;
-  packing.append(ids.data(), prefix);
-  packing.segments.back().own_begin = prefix_row;
-  std::vector<int64_t> rows;
-  for (int64_t i = 0; i < prefix; ++i) rows.push_back(prefix_row + i);
-  std::vector<at::Tensor> hidden{model.forward(packing, rows, cache)};
-  for (int64_t t = prefix; t < static_cast<int64_t>(ids.size()); ++t) {
-    Packing step;
-    step.ids = {ids[t]};
-    step.positions = {static_cast<int32_t>(t)};
-    step.segments = {{0, 1, prefix_row, prefix, own_row, t - prefix}};
-    hidden.push_back(model.forward(step, {own_row + t - prefix}, cache));
-  }
-  return model.output_head().logits(at::cat(hidden));
-}
-
 TEST("logits: with and without a cache they agree") {
   for (const std::string& model : models) {
     for (const auto& [dtype, bound] : {std::pair<const char*, double>{"float32", 1e-5}, {"float64", 1e-12}}) {
       with_policy(golden(model), dtype, [&](Policy& policy) {
         const std::vector<int32_t> ids = golden_sequences(model).front().ids;
         for (const int64_t prefix : {1, 10, 39}) {
-          const double error = max_error(cached_logits(policy, ids, prefix), policy.state().logits(ids));
+          const double error = max_error(cached_logits(policy.state().model, ids, prefix), policy.state().logits(ids));
           if (!(error <= bound))
             fail(__FILE__, __LINE__, model + " " + dtype + ": error " + std::to_string(error * 1e6) + "e-6");
         }

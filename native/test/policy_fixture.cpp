@@ -1,5 +1,7 @@
 #include "policy_fixture.h"
 
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/linalg_vector_norm.h>
 
@@ -141,6 +143,26 @@ TrainingBatch reordered(const TrainingBatch& batch, const std::vector<int64_t>& 
     result.stage.push_back(batch.stage[i]);
   }
   return result;
+}
+
+at::Tensor cached_logits(const Model& model, const std::vector<int32_t>& ids, int64_t prefix) {
+  const at::NoGradGuard no_grad;
+  constexpr int64_t prefix_row = 3, own_row = 120;
+  KvCache cache = model.make_cache(240);
+  Packing packing;
+  packing.append(ids.data(), prefix);
+  packing.segments.back().own_begin = prefix_row;
+  std::vector<int64_t> rows;
+  for (int64_t i = 0; i < prefix; ++i) rows.push_back(prefix_row + i);
+  std::vector<at::Tensor> hidden{model.forward(packing, rows, cache)};
+  for (int64_t t = prefix; t < static_cast<int64_t>(ids.size()); ++t) {
+    Packing step;
+    step.ids = {ids[t]};
+    step.positions = {static_cast<int32_t>(t)};
+    step.segments = {{0, 1, prefix_row, prefix, own_row, t - prefix}};
+    hidden.push_back(model.forward(step, {own_row + t - prefix}, cache));
+  }
+  return model.output_head().logits(at::cat(hidden));
 }
 
 }  // namespace ilr::test

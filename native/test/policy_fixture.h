@@ -61,4 +61,7 @@ std::vector<T> values_of(const at::Tensor& tensor) {
 // The batch with its completions in another order, and each completion with a prompt of its own where `split`.
 TrainingBatch reordered(const TrainingBatch& batch, const std::vector<int64_t>& order, bool split);
 
+// Logits of `ids` through a cache: the first `prefix` ids at once in rows of their own, then one at a time elsewhere.
+at::Tensor cached_logits(const Model& model, const std::vector<int32_t>& ids, int64_t prefix);
+
 }  // namespace ilr::test

@@ -4,6 +4,7 @@ import {availableParallelism} from 'node:os';
 import path from 'node:path';
 import {optimizerOf, type RunConfig} from '../config.js';
 import {type SamplingSettings, samplingKeys} from '../config-sampling.js';
+import {tinyParameters} from '../estimate/shape.js';
 import {NativeRuntime} from '../native/runtime.js';
 import type {Policy} from '../policy.js';
 import {profileOf, readProfile, readSideFiles} from '../record/agent-folder.js';
@@ -166,9 +167,6 @@ async function textOf(
   const {vocabSize, eosIds} = policy.info();
   return loadAgentText(tokenizer, {chat, template, vocabSize, eosIds});
 }
-
-/** Below this many parameters a matrix product is too small to be split: each agent gets threads of its own instead. */
-const tinyParameters = 5e6;
 
 /**
 [N] the runtime of each agent: their own with a share of the threads for tiny models on the CPU (agents that share weights share

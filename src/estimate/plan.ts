@@ -6,10 +6,7 @@ import {loadAgentText} from '../text/load.js';
 import type {AgentText, Question} from '../types.js';
 import type {PolicyPlan} from './memory.js';
 import {type AgentPlan, estimateRun, type RunEstimate} from './run.js';
-import {parameterCount, readShape} from './shape.js';
-
-/** Below this many parameters each agent gets a runtime of its own on the CPU (src/cli/agents.ts). */
-const tinyParameters = 5e6;
+import {parameterCount, readShape, tinyParameters} from './shape.js';
 
 /**
 The memory that a configuration's run needs. Reads config.json of the models, and their tokenizers unless `isRough`: prompts are then

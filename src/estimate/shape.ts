@@ -2,6 +2,9 @@ import {readFile} from 'node:fs/promises';
 import path from 'node:path';
 import {IlrError} from '../errors.js';
 
+/** Below this many parameters a matrix product is too small to be split: on the CPU each agent then gets threads and a runtime of its own. */
+export const tinyParameters = 5e6;
+
 /** What the memory of a model depends on, from its config.json. */
 export interface ModelShape {
   readonly vocabulary: number;
