@@ -7,6 +7,22 @@ export interface Question {
   readonly text: string;
   readonly answer: string;
   readonly level?: number;
+  /** As the data names it; for tables by subject. */
+  readonly subject?: string;
+  /** Where a program is asked for; `answer` is then empty. */
+  readonly tests?: CodeTests;
+}
+
+/** What a program is tested with. None of it but the calls enters the sandbox that runs a completion. Python source text, untrusted as all data. */
+export interface CodeTests {
+  /** `assert` statements, or whole `check(candidate)` functions as HumanEval has them. */
+  readonly asserts: readonly string[];
+  /** Statements that run after the program and before the calls (MBPP's `test_setup_code`, `test_imports`). */
+  readonly setup?: string;
+  /** The function that is asked for; what `candidate` stands for in `check(candidate)`. */
+  readonly entryPoint?: string;
+  /** The beginning that a completion goes on from (HumanEval's `prompt`): run before a completion that does not define `entryPoint` itself. */
+  readonly prefix?: string;
 }
 
 /** One message of a prompt. Text (ours, a question's, a peer's) never becomes a special token; `Int32Array` holds the agent's own ids, verbatim. */
@@ -78,6 +94,10 @@ export interface Rollout {
   readonly overlongPenalty?: number;
   readonly isCorrect: boolean;
   readonly isWellFormed: boolean;
+  /** The answer that was found in the text, as `Grade.answer`. */
+  readonly answer?: string;
+  /** What each part of a composed reward gave, unweighted, by name. */
+  readonly parts?: Readonly<Record<string, number>>;
   /** Set when it could not be graded; such a rollout is not trained on. */
   readonly failure?: string;
 }
@@ -111,15 +131,30 @@ export interface Grade {
   readonly isCorrect: boolean;
   readonly isWellFormed: boolean;
   readonly reward?: number;
+  /** The answer that was found in the text, for votes (maj@k); left out where there is none. */
+  readonly answer?: string;
+  /** Of a composed reward, unweighted, by name. */
+  readonly parts?: Readonly<Record<string, number>>;
+}
+
+export interface RewardContext {
+  /** Aborted when nobody waits for the grade any more: the time is up, or the run was aborted. */
+  readonly signal: AbortSignal;
 }
 
 /**
 Grades one completion; `null`: cannot be graded, and is not trained on. What it throws marks the rollout as failed.
-`accepts` says at load whether a question's gold answer can be graded at all.
+`prepare` sees all questions of a run or benchmark once, before anything is sampled; `accepts`, called after it, says whether a
+question's gold answer can be graded at all. `batch` grades a whole group at once where it is there. `close` gives back what it holds.
 */
 export interface RewardFunction {
-  (input: RewardInput): Grade | null | Promise<Grade | null>;
+  (input: RewardInput, context?: RewardContext): Grade | null | Promise<Grade | null>;
+  batch?(inputs: readonly RewardInput[], context?: RewardContext): Promise<readonly (Grade | null)[]>;
+  prepare?(questions: readonly Question[]): Promise<void>;
   accepts?(question: Question): boolean;
+  /** Whether two answers (`Grade.answer`) say the same; equal text where it is left out. */
+  sameAnswer?(a: string, b: string): boolean;
+  close?(): Promise<void>;
 }
 
 /**
