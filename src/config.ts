@@ -197,6 +197,12 @@ const dialogue = z.strictObject({
         .default(
           'Now solve the question again with all you have learned. Reason step by step and put your final answer within \\boxed{}.',
         ),
+      debate: z
+        .string()
+        .default(
+          '{peers}\n\nThese are solutions of others to the same question. Use them as additional information and solve the question again. Reason step by step and put your final answer within \\boxed{}.',
+        )
+        .describe('Each round of a debate (`ilr-native eval --modes debate`); training holds none.'),
       rank: z
         .string()
         .default(

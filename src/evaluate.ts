@@ -1,5 +1,6 @@
 import type {RunConfig} from './config.js';
 import {IlrError} from './errors.js';
+import {type DebateAnswer, debate} from './interact/debate.js';
 import {difficultiesFromLevels, difficultiesFromPassRates, rankDifficulties} from './interact/difficulty.js';
 import {analyse, fuse, type Idea3Options, share} from './interact/idea3.js';
 import {sharePrompt} from './interact/prompts.js';
@@ -7,7 +8,7 @@ import {everyAgent, type Progress, sample, streamNames} from './interact/rollout
 import {type Purpose, streamOf} from './random.js';
 import {gradeGroup} from './reward/reward.js';
 import {textOf} from './sampling.js';
-import {mean} from './statistics.js';
+import {mean, sum} from './statistics.js';
 import type {
   Agent,
   DifficultyTable,
@@ -112,6 +113,57 @@ export async function evaluateFusion(
   });
 }
 
+export interface DebateOptions extends EvaluateOptions {
+  /** Greedy in every round, or sampled. */
+  readonly isGreedy: boolean;
+  /** Revisions after the first answers. */
+  readonly rounds: number;
+  /** Which one of independent sampled debates this is; 0 when left out. */
+  readonly sample?: number;
+}
+
+export interface DebateEvaluation {
+  readonly agent: string;
+  readonly questionIds: readonly string[];
+  /** [rounds + 1][questions] 1 where the answer is correct after so many revisions; one that did not fit leaves the answer before it. */
+  readonly rounds: readonly (readonly number[])[];
+  /** [rounds + 1][questions] The very group of the round before where the answer stands. */
+  readonly groups: readonly (readonly Group[])[];
+  /** Of the last answers. */
+  readonly wellFormed: number;
+  /** [questions] that the agent wrote in all rounds. */
+  readonly tokens: readonly number[];
+}
+
+/** Whole debates, one per question. The vote over the agents' last answers is the caller's: `Rollout.answer` of `groups`. */
+export async function evaluateDebate(
+  agents: readonly Agent[],
+  questions: readonly Question[],
+  options: DebateOptions,
+): Promise<DebateEvaluation[]> {
+  const {config, signal, onProgress, onWarning, isGreedy, rounds, sample} = options;
+  const {seed, dialogue} = config;
+  const held = await debate(agents, questions, {
+    ...{seed, dialogue, rounds, sample, isGreedy},
+    ...{signal, onProgress, onWarning},
+  });
+  return everyAgent(agents, async (agent, index) => {
+    const answers = held.map((round) => round[index] as DebateAnswer[]);
+    const distinct = [...new Set(answers.flat())];
+    const graded = await gradeAll(distinct, options);
+    const groupOf = new Map(distinct.map((answer, i) => [answer, graded[i] as Group]));
+    const groups = answers.map((round) => round.map((answer) => groupOf.get(answer) as Group));
+    return {
+      agent: agent.name,
+      questionIds: questions.map((question) => question.id),
+      rounds: groups.map((round) => round.map(accuracyOf)),
+      groups,
+      wellFormed: mean((groups.at(-1) ?? []).map(wellFormedShareOf)),
+      tokens: questions.map((_, q) => sum([...new Set(groups.map((round) => round[q] as Group))].map(tokensOf))),
+    };
+  });
+}
+
 /** D_q of `questions` by the configured estimator. */
 export async function measureDifficulty(
   agents: readonly Agent[],
@@ -199,6 +251,10 @@ export function requirePromptsFit(
 /** Share of a group's rollouts that are correct. */
 function accuracyOf(group: Group): number {
   return mean(group.rollouts.map((rollout) => (rollout.isCorrect ? 1 : 0)));
+}
+
+function tokensOf(group: Group): number {
+  return sum(group.rollouts.map(({completion}) => completion.ids.length));
 }
 
 function wellFormedShareOf(group: Group): number {

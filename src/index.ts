@@ -10,7 +10,10 @@ export {IlrError, type IlrErrorCode, ilrErrorCodes} from './errors.js';
 export {estimateConfig} from './estimate/plan.js';
 export type {RunEstimate} from './estimate/run.js';
 export {
+  type DebateEvaluation,
+  type DebateOptions,
   type EvaluateOptions,
+  evaluateDebate,
   evaluateFusion,
   evaluateSolo,
   type FusionEvaluation,

@@ -7,6 +7,7 @@ export type Purpose =
   | 'share'
   | 'analyse'
   | 'fuse'
+  | 'debate'
   | 'eval'
   | 'warm-start'
   | 'data'
@@ -24,7 +25,7 @@ export interface StreamKey {
   readonly step?: number;
   readonly question?: string;
   readonly sample?: number;
-  /** Of dynamic sampling; 0 is the step's own. */
+  /** Of dynamic sampling, where 0 is the step's own, or of a debate. */
   readonly round?: number;
 }
 

@@ -72,7 +72,7 @@ export type Stage = 'solo' | 'fusion';
 /** Who wrote which tokens. `author` is an agent's index, or `user` for the protocol's and the question's words. */
 export interface Turn {
   readonly author: number | 'user';
-  readonly role: 'share' | 'analyse' | 'fuse' | 'question' | 'peers' | 'instruction';
+  readonly role: 'share' | 'analyse' | 'fuse' | 'revise' | 'question' | 'peers' | 'instruction';
   readonly ids: Int32Array;
   readonly text: string;
 }

@@ -1,5 +1,5 @@
 import test from 'ava';
-import {evaluateFusion, evaluateSolo} from '../src/evaluate.js';
+import {evaluateDebate, evaluateFusion, evaluateSolo} from '../src/evaluate.js';
 import {numericReward} from '../src/reward/numeric.js';
 import type {Strategy} from '../src/types.js';
 import {type Script, scriptedAgent} from './helpers/scripted-policy.js';
@@ -73,4 +73,48 @@ test('fusion: a dialogue that does not fit counts as wrong', async (t) => {
   });
   t.deepEqual(ann?.fusion, new Array(30).fill(0));
   t.is(warnings.length, 30);
+});
+
+/** Alone it is wrong; in a debate it repeats the box that it read last. */
+const follower: Script = ({prompt}) =>
+  [...prompt.matchAll(/Peer: .*?(\\boxed\{-?\d+\})/g)].at(-1)?.[1] ?? '\\boxed{-1}';
+
+test('debate: what each agent answers after each round, by question', async (t) => {
+  const agents = [scriptedAgent('ann', follower), scriptedAgent('bob', sumsScript(0))];
+  const [ann, bob] = await evaluateDebate(agents, sums, {...options, isGreedy: true, rounds: 2});
+  const [none, all] = [new Array(30).fill(0), new Array(30).fill(1)];
+  t.deepEqual(ann?.rounds, [none, all, all]);
+  t.deepEqual(bob?.rounds, [all, all, all]);
+  t.deepEqual(
+    ann?.questionIds,
+    sums.map(({id}) => id),
+  );
+  t.is(ann?.wellFormed, 1);
+  t.is(ann?.groups[2]?.[0]?.rollouts[0]?.text, '\\boxed{1}');
+  t.is(ann?.tokens[0], '\\boxed{-1}'.length + 2 * '\\boxed{1}'.length + 3); // a stop id each
+});
+
+test('debate: an answer that stands is graded and counted once', async (t) => {
+  const agents = [scriptedAgent('ann', follower, {contextLength: 60}), scriptedAgent('bob', sumsScript(0))];
+  let graded = 0;
+  const reward: typeof numericReward = (input) => {
+    graded++;
+    return numericReward(input);
+  };
+  const [ann] = await evaluateDebate(agents, sums, {...options, reward, isGreedy: true, rounds: 2});
+  t.deepEqual(ann?.rounds, new Array(3).fill(new Array(30).fill(0)));
+  t.is(ann?.groups[2]?.[0], ann?.groups[0]?.[0]);
+  t.is(ann?.tokens[0], '\\boxed{-1}'.length + 1);
+  t.is(graded, 30 + 3 * 30);
+});
+
+test('debate: sampled, another sample is another debate, and each is the same again', async (t) => {
+  const run = async (sample: number) => {
+    const agents = [scriptedAgent('ann', sumsScript(0.5)), scriptedAgent('bob', sumsScript(0.5))];
+    return (await evaluateDebate(agents, sums, {...options, isGreedy: false, rounds: 1, sample})).map(
+      (result) => result.rounds,
+    );
+  };
+  t.deepEqual(await run(1), await run(1));
+  t.notDeepEqual(await run(1), await run(0));
 });

@@ -1,10 +1,10 @@
 import type {RunConfig} from '../config.js';
 import type {Completion} from '../policy.js';
-import {type Purpose, Random, streamOf} from '../random.js';
-import {textOf} from '../sampling.js';
+import {type Purpose, streamOf} from '../random.js';
 import type {Agent, Dialogue, Question, Strategy, UngradedGroup} from '../types.js';
-import {analysisPrompt, type Conversation, fusionPrompt, type PeerIdea, sharePrompt, turnsOf} from './prompts.js';
-import {type Ask, everyAgent, type Progress, sample, streamNames} from './rollout.js';
+import {fitPeers, type PeerIdea, peerOrder} from './peers.js';
+import {analysisPrompt, type Conversation, fusionPrompt, sharePrompt, turnsOf} from './prompts.js';
+import {type Ask, everyAgent, type Progress, sample, streamNames, textsOf, withoutStop} from './rollout.js';
 
 export interface Idea3Options {
   readonly seed: number;
@@ -58,7 +58,7 @@ export function share(
       stage: 'solo' as const,
       promptIds: (asks[q] as Ask).promptIds,
       completions: completions[q] as Completion[],
-      texts: decode(agent, completions[q] as Completion[]),
+      texts: textsOf(agent, completions[q] as Completion[]),
     }));
   });
 }
@@ -86,25 +86,33 @@ export function analyse(
         idea: withoutStop(agent, firstIds(idea)),
         peers: peersOf(agents, index, q, keys[q] as string, ideas, options),
       };
-      const fit = fitPeers(agent, conversation, options.dialogue);
-      if (fit === undefined) {
+      const found = fitConversation(agent, conversation, options.dialogue);
+      if (found === undefined) {
         options.onWarning?.(
           `${agent.name} skips the dialogue about question ${idea.question.id}: with ${options.dialogue.maxNewTokens.analyse} + ` +
             `${options.dialogue.maxNewTokens.fuse} new tokens it does not fit in a context of ${agent.policy.info().contextLength}. ` +
             'Try a smaller dialogue.maxNewTokens.',
         );
       }
-      return fit;
+      return found;
     });
     const taken = [...own.keys()].filter((q) => fitted[q] !== undefined);
     const asks = taken.map((q) => ({
-      promptIds: agent.text.promptIds(analysisPrompt(agent, options.dialogue.prompts, (fitted[q] as Fit).conversation)),
+      promptIds: agent.text.promptIds(
+        analysisPrompt(agent, options.dialogue.prompts, (fitted[q] as FittedConversation).conversation),
+      ),
       streams: streams(options, 'analyse', index, keys[q] as string, 1),
     }));
     const replies = await sampleStage(agent, asks, options, options.dialogue.maxNewTokens.analyse);
     const discussions = new Array<Discussion | undefined>(own.length).fill(undefined);
     taken.forEach((q, i) => {
-      discussions[q] = discussionOf(agent, index, fitted[q] as Fit, replies[i]?.[0] as Completion, options);
+      discussions[q] = discussionOf(
+        agent,
+        index,
+        fitted[q] as FittedConversation,
+        replies[i]?.[0] as Completion,
+        options,
+      );
     });
     return discussions;
   });
@@ -138,7 +146,7 @@ export function fuse(
         stage: 'fusion',
         promptIds,
         completions: completions[i] as Completion[],
-        texts: decode(agent, completions[i] as Completion[]),
+        texts: textsOf(agent, completions[i] as Completion[]),
         dialogue,
       };
     });
@@ -146,41 +154,31 @@ export function fuse(
   });
 }
 
-interface Fit {
+interface FittedConversation {
   readonly conversation: Conversation;
   readonly isCut: boolean;
 }
 
-/** Cuts the peers' texts, each to the same number of tokens, until analysis and fusion have room at full length. */
-function fitPeers(agent: Agent, conversation: Conversation, dialogue: RunConfig['dialogue']): Fit | undefined {
-  const {analyse, fuse} = dialogue.maxNewTokens;
-  const room = agent.policy.info().contextLength - analyse - fuse;
+/** Analysis and fusion are to have room at full length. */
+function fitConversation(
+  agent: Agent,
+  conversation: Conversation,
+  {maxNewTokens, prompts}: RunConfig['dialogue'],
+): FittedConversation | undefined {
+  const room = agent.policy.info().contextLength - maxNewTokens.analyse - maxNewTokens.fuse;
   const analysis = new Int32Array(0);
-  const excessOf = (peers: readonly PeerIdea[]) =>
-    agent.text.promptIds(fusionPrompt(agent, dialogue.prompts, {...conversation, peers, analysis})).length - room;
-  let excess = excessOf(conversation.peers);
-  if (excess <= 0) return {conversation, isCut: false};
-  const ids = conversation.peers.map((peer) => agent.text.encode(peer.text));
-  let share = Math.max(...ids.map((peer) => peer.length));
-  while (excess > 0 && share > 0) {
-    share = Math.max(0, share - Math.max(1, Math.ceil(excess / ids.length)));
-    const peers = conversation.peers.map((peer, i) => ({
-      ...peer,
-      text:
-        (ids[i] as Int32Array).length <= share
-          ? peer.text
-          : agent.text.decode((ids[i] as Int32Array).subarray(0, share)),
-    }));
-    excess = excessOf(peers);
-    if (excess <= 0) return {conversation: {...conversation, peers}, isCut: true};
-  }
-  return undefined;
+  const found = fitPeers(
+    agent,
+    conversation.peers,
+    (peers) => agent.text.promptIds(fusionPrompt(agent, prompts, {...conversation, peers, analysis})).length - room,
+  );
+  return found && {conversation: {...conversation, peers: found.peers}, isCut: found.isCut};
 }
 
 function discussionOf(
   agent: Agent,
   index: number,
-  {conversation, isCut}: Fit,
+  {conversation, isCut}: FittedConversation,
   reply: Completion,
   {dialogue: {prompts}}: Idea3Options,
 ): Discussion {
@@ -198,7 +196,7 @@ function discussionOf(
   };
 }
 
-/** The peers' first ideas in an order drawn from the seed: a place says nothing of who wrote it. */
+/** The peers' first ideas. */
 function peersOf(
   agents: readonly Agent[],
   reader: number,
@@ -207,9 +205,7 @@ function peersOf(
   ideas: readonly (readonly UngradedGroup[])[],
   {seed, step, round, shouldCopyOwn}: Idea3Options,
 ): PeerIdea[] {
-  const others = [...agents.keys()].filter((agent) => agent !== reader);
-  const order = new Random({seed, purpose: 'peers', agent: reader, step, question: key, round}).shuffle(others);
-  return order.map((peer) => {
+  return peerOrder(agents.length, {seed, agent: reader, step, question: key, round}).map((peer) => {
     const author = shouldCopyOwn ? reader : peer;
     return {agent: author, text: ideas[author]?.[q]?.texts[0] as string};
   });
@@ -236,14 +232,4 @@ function streams(
 
 function firstIds(group: UngradedGroup): Int32Array {
   return group.completions[0]?.ids as Int32Array;
-}
-
-/** The chat template ends an assistant turn itself. */
-function withoutStop(agent: Agent, ids: Int32Array): Int32Array {
-  const last = ids.at(-1);
-  return last !== undefined && agent.text.stopIds.includes(last) ? ids.subarray(0, -1) : ids;
-}
-
-function decode(agent: Agent, completions: readonly Completion[]): string[] {
-  return completions.map((completion) => textOf(agent.text, completion));
 }

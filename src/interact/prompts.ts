@@ -1,14 +1,9 @@
 import type {RunConfig} from '../config.js';
 import type {Agent, Message, Question, Strategy, Turn} from '../types.js';
+import type {PeerIdea} from './peers.js';
 
 /** What the protocol says: `dialogue.prompts` of the configuration. */
 export type Prompts = RunConfig['dialogue']['prompts'];
-
-/** A peer's solution as its reader sees it. `agent` is recorded, never shown. */
-export interface PeerIdea {
-  readonly agent: number;
-  readonly text: string;
-}
 
 /** What a reader knows after the analysis; before it, `analysis` is left out. */
 export interface Conversation {
@@ -18,6 +13,14 @@ export interface Conversation {
   readonly idea: Int32Array;
   readonly peers: readonly PeerIdea[];
   readonly analysis?: Int32Array;
+}
+
+/** One agent's side of a debate. `readings[r]` is what it read of its peers before it wrote `answers[r + 1]`. */
+export interface DebateSide {
+  readonly question: Question;
+  /** Its own completions, verbatim, without the stop id that its chat template adds. */
+  readonly answers: readonly Int32Array[];
+  readonly readings: readonly (readonly PeerIdea[])[];
 }
 
 interface Part {
@@ -35,7 +38,7 @@ export function analysisPrompt(agent: Agent, prompts: Prompts, conversation: Con
   return [
     ...sharePrompt(agent, prompts, conversation.question),
     {role: 'assistant', content: [conversation.idea]},
-    userMessage(peerParts(prompts, conversation)),
+    userMessage(strategyParts(prompts, conversation)),
   ];
 }
 
@@ -48,6 +51,18 @@ export function fusionPrompt(
     ...analysisPrompt(agent, prompts, conversation),
     {role: 'assistant', content: [conversation.analysis]},
     userMessage([fusePart(prompts, conversation)]),
+  ];
+}
+
+/** One chat of all rounds, as in arXiv 2305.14325: with as many readings as answers it asks for the next answer. */
+export function debatePrompt(agent: Agent, prompts: Prompts, {question, answers, readings}: DebateSide): Message[] {
+  return [
+    ...sharePrompt(agent, prompts, question),
+    ...answers.flatMap((answer, round): Message[] => {
+      const reading = readings[round];
+      const own: Message = {role: 'assistant', content: [answer]};
+      return reading === undefined ? [own] : [own, userMessage(peerParts(prompts, prompts.debate, question, reading))];
+    }),
   ];
 }
 
@@ -71,20 +86,26 @@ export function turnsOf(
   prompts: Prompts,
   conversation: Conversation & {readonly analysis: Int32Array},
 ): Turn[] {
-  const said = (role: Turn['role'], part: Part): Turn => ({
-    author: part.author,
-    role,
-    ids: agent.text.encode(part.text),
-    text: part.text,
-  });
-  const own = (role: Turn['role'], ids: Int32Array): Turn => ({author: index, role, ids, text: agent.text.decode(ids)});
   return [
-    ...(agent.systemPrompt === undefined ? [] : [said('instruction', {author: 'user', text: agent.systemPrompt})]),
-    said('question', questionPart(prompts, conversation.question)),
-    own('share', conversation.idea),
-    ...peerParts(prompts, conversation).map((part) => said(part.author === 'user' ? 'instruction' : 'peers', part)),
-    own('analyse', conversation.analysis),
-    said('instruction', fusePart(prompts, conversation)),
+    ...openingTurns(agent, prompts, conversation.question),
+    ownTurn(agent, index, 'share', conversation.idea),
+    ...heardTurns(agent, strategyParts(prompts, conversation)),
+    ownTurn(agent, index, 'analyse', conversation.analysis),
+    ...heardTurns(agent, [fusePart(prompts, conversation)]),
+  ];
+}
+
+/** The transcript of one side of a debate. */
+export function debateTurnsOf(agent: Agent, index: number, prompts: Prompts, side: DebateSide): Turn[] {
+  const {question, answers, readings} = side;
+  const readingTurns = (reading: readonly PeerIdea[] | undefined) =>
+    reading === undefined ? [] : heardTurns(agent, peerParts(prompts, prompts.debate, question, reading));
+  return [
+    ...openingTurns(agent, prompts, question),
+    ...answers.flatMap((answer, round) => [
+      ownTurn(agent, index, round === 0 ? 'share' : 'revise', answer),
+      ...readingTurns(readings[round]),
+    ]),
   ];
 }
 
@@ -103,14 +124,37 @@ function fusePart(prompts: Prompts, {question}: Conversation): Part {
   return {author: 'user', text: fill(prompts.fuse, {question: question.text})};
 }
 
+function openingTurns(agent: Agent, prompts: Prompts, question: Question): Turn[] {
+  const {systemPrompt} = agent;
+  const system =
+    systemPrompt === undefined ? [] : [saidTurn(agent, 'instruction', {author: 'user', text: systemPrompt})];
+  return [...system, saidTurn(agent, 'question', questionPart(prompts, question))];
+}
+
+function ownTurn(agent: Agent, author: number, role: Turn['role'], ids: Int32Array): Turn {
+  return {author, role, ids, text: agent.text.decode(ids)};
+}
+
+function heardTurns(agent: Agent, parts: readonly Part[]): Turn[] {
+  return parts.map((part) => saidTurn(agent, part.author === 'user' ? 'instruction' : 'peers', part));
+}
+
+function saidTurn(agent: Agent, role: Turn['role'], {author, text}: Part): Turn {
+  return {author, role, ids: agent.text.encode(text), text};
+}
+
+function strategyParts(prompts: Prompts, {question, strategy, peers}: Conversation): Part[] {
+  return peerParts(prompts, prompts[strategy], question, peers);
+}
+
 /** The words about the peers, cut where the author changes. */
-function peerParts(prompts: Prompts, {question, strategy, peers}: Conversation): Part[] {
+function peerParts(prompts: Prompts, template: string, question: Question, peers: readonly PeerIdea[]): Part[] {
   const ideas = peers.flatMap(({agent, text}, i): Part[] => {
     const around = cut(fill(prompts.peer, {number: `${i + 1}`, letter: letterOf(i)}), '{idea}');
     const separator: Part[] = i === 0 ? [] : [{author: 'user', text: '\n\n'}];
     return [...separator, ...join(around, [{author: agent, text}])];
   });
-  return merge(join(cut(fill(prompts[strategy], {question: question.text}), '{peers}'), ideas));
+  return merge(join(cut(fill(template, {question: question.text}), '{peers}'), ideas));
 }
 
 function cut(template: string, name: string): string[] {

@@ -1,6 +1,7 @@
 import {IlrError} from '../errors.js';
 import type {Completion} from '../policy.js';
 import {ragged} from '../ragged.js';
+import {textOf} from '../sampling.js';
 import type {Agent, Question} from '../types.js';
 
 export interface Ask {
@@ -77,6 +78,16 @@ export function streamNames(questions: readonly Question[]): string[] {
     seen.set(id, times + 1);
     return times === 0 ? id : `${id}#${times}`;
   });
+}
+
+/** What an agent wrote, as it goes on in a chat: the template ends an assistant turn itself. */
+export function withoutStop(agent: Agent, ids: Int32Array): Int32Array {
+  const last = ids.at(-1);
+  return last !== undefined && agent.text.stopIds.includes(last) ? ids.subarray(0, -1) : ids;
+}
+
+export function textsOf(agent: Agent, completions: readonly Completion[]): string[] {
+  return completions.map((completion) => textOf(agent.text, completion));
 }
 
 export function isAbort(error: unknown): boolean {

@@ -17,6 +17,7 @@ const prompts = {
   competitive: '{peers}\nCompete.',
   peer: 'Peer: {idea}',
   fuse: 'Final?',
+  debate: '{peers}\nDebate.',
   rank: 'Rank.\n{questions}',
 };
 
