@@ -1,0 +1,42 @@
+import type {Limits} from './limits.js';
+
+/**
+What the interpreter runs first: gives up descriptors above 2 and every right to more resources, reads all of stdin, runs the runner. Input that was
+cut short (its writer died, or gave up) is not run at all.
+*/
+const source = `
+import os, sys
+os.closerange(3, 1 << 20)
+import resource
+for name, limit in zip(("AS", "CPU", "NPROC", "NOFILE", "FSIZE", "CORE", "MEMLOCK", "MSGQUEUE"), map(int, sys.argv[1:])):
+    resource.setrlimit(getattr(resource, "RLIMIT_" + name), (limit, limit))
+os.environ.clear()
+sys.argv[:] = [""]
+sys.path[:] = [entry for entry in sys.path if entry]
+def job():
+    size = int(sys.stdin.buffer.readline())
+    payload_size = int(sys.stdin.buffer.readline())
+    data = sys.stdin.buffer.read(size + payload_size)
+    if len(data) != size + payload_size:
+        os._exit(70)
+    return data[:size].decode("utf-8"), data[size:]
+runner, payload = job()
+scope = {"__name__": "__main__", "__builtins__": __builtins__, "PAYLOAD": payload}
+del job, payload
+exec(compile(runner, "<runner>", "exec"), scope)
+`;
+
+/** Nothing is taken from the surroundings; hashes, and so the order of a set of strings, are the same each time. */
+export const pythonFlags: readonly string[] = ['-s', '-S', '-B', '-X', 'utf8'];
+export const pythonEnv = {PYTHONHASHSEED: '0'} as const;
+
+export function pythonArgs({memoryBytes, cpuSeconds, threads, openFiles}: Limits): readonly string[] {
+  const limits = [memoryBytes, cpuSeconds, threads, openFiles, 0, 0, 0, 0];
+  return [...pythonFlags, '-c', source, ...limits.map(String)];
+}
+
+/** What the bootstrap reads: both lengths, the runner, the payload. */
+export function bootstrapInput(runner: string, payload: Uint8Array): Buffer {
+  const code = Buffer.from(runner, 'utf8');
+  return Buffer.concat([Buffer.from(`${code.length}\n${payload.length}\n`), code, payload]);
+}

@@ -1,0 +1,98 @@
+import {type ChildProcess, spawn} from 'node:child_process';
+import {constants} from 'node:os';
+import type {Writable} from 'node:stream';
+import type {SandboxResult} from '../sandbox.js';
+
+/** How a launcher starts one program. The environment is always empty: what a launcher itself is given can be read inside (/proc/1/environ). */
+export interface Command {
+  readonly file: string;
+  readonly args: readonly string[];
+  /** The real user to become, where we are root. */
+  readonly user?: {readonly uid: number; readonly gid: number};
+  /** Read by the launcher on descriptor 3. */
+  readonly descriptor3?: Buffer;
+}
+
+export interface Bounds {
+  readonly wallSeconds: number;
+  readonly outputBytes: number;
+}
+
+/**
+Runs one command in a process group of its own, and kills the group when the time is up, when it has written too much, or on `signal`. Resolves when
+it is gone; rejects only where it could not be started.
+*/
+export function runConfined(
+  {file, args, user, descriptor3}: Command,
+  input: Buffer,
+  {wallSeconds, outputBytes}: Bounds,
+  signal?: AbortSignal,
+): Promise<SandboxResult> {
+  return new Promise((resolve, reject) => {
+    const start = performance.now();
+    const stdio = ['pipe', 'pipe', 'pipe', ...(descriptor3 ? ['pipe' as const] : [])] as 'pipe'[];
+    const child = spawn(file, args, {env: {}, cwd: '/', stdio, detached: true, ...user});
+    let stopped: 'timeout' | 'output' | 'killed' | undefined;
+    let written = 0;
+    const stop = (reason: typeof stopped) => {
+      stopped ??= reason;
+      killGroup(child);
+    };
+    const collect = (chunks: Buffer[]) => (chunk: Buffer) => {
+      written += chunk.length;
+      if (written > outputBytes) stop('output');
+      else chunks.push(chunk);
+    };
+    const stdout: Buffer[] = [];
+    const stderr: Buffer[] = [];
+    const timer = setTimeout(stop, 1000 * wallSeconds, 'timeout');
+    const abort = () => stop('killed');
+    signal?.addEventListener('abort', abort, {once: true});
+    const settle = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', abort);
+    };
+    child.on('error', (error) => {
+      settle();
+      reject(error);
+    });
+    child.stdout?.on('data', collect(stdout));
+    child.stderr?.on('data', collect(stderr));
+    child.on('close', (code, ended) => {
+      settle();
+      killGroup(child);
+      const {exitCode, name} = readStatus(code, ended);
+      resolve({
+        status: stopped ?? (name ? 'killed' : 'exited'),
+        exitCode,
+        signal: name,
+        stdout: Buffer.concat(stdout),
+        stderr: Buffer.concat(stderr).toString('utf8'),
+        seconds: (performance.now() - start) / 1000,
+      });
+    });
+    send(child.stdio[3] as Writable | undefined, descriptor3);
+    send(child.stdin, input);
+    if (signal?.aborted) abort();
+  });
+}
+
+/** A program that ends before it has read everything breaks the pipe. */
+function send(pipe: Writable | null | undefined, data: Buffer | undefined): void {
+  pipe?.on('error', () => {});
+  pipe?.end(data);
+}
+
+function killGroup({pid}: ChildProcess): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {} // nobody is left
+}
+
+/** Launchers report a program that a signal ended as 128 + its number, as shells do. */
+function readStatus(code: number | null, ended: NodeJS.Signals | null) {
+  const number = code !== null && code > 128 ? code - 128 : undefined;
+  const name = Object.entries(constants.signals).find(([, value]) => value === number)?.[0];
+  return {exitCode: ended || name ? null : code, name: ended ?? name ?? null};
+}

@@ -1,0 +1,39 @@
+import {accessSync, constants} from 'node:fs';
+import path from 'node:path';
+import type {Command} from './confined-process.js';
+import type {Limits} from './limits.js';
+
+export type Env = Readonly<Record<string, string | undefined>>;
+
+/** One way to run a program apart from everything. */
+export interface Launcher {
+  readonly kind: 'bubblewrap' | 'gvisor';
+  /** The program and the interpreter, for people. */
+  readonly description: string;
+  command(limits: Limits): Command;
+  /** The same walls without the filter of system calls and with /proc, so that the canaries see each of the walls hold by itself. */
+  bareCommand?(limits: Limits): Command;
+}
+
+/** Somebody who owns nothing. */
+export const nobody = {uid: 65534, gid: 65534} as const;
+
+/** With the real root, /proc/sys can be written even without capabilities. */
+export function unprivileged(): typeof nobody | undefined {
+  return process.getuid?.() === 0 ? nobody : undefined;
+}
+
+/** The file that a program's name stands for. */
+export function findProgram(name: string, env: Env): string | undefined {
+  const folders = (env.PATH ?? '').split(path.delimiter).filter((folder) => path.isAbsolute(folder));
+  return folders.map((folder) => path.join(folder, name)).find(isExecutable);
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
