@@ -2,8 +2,7 @@ import type {Rational} from './rational.js';
 
 /** What an answer says. About twenty kinds; whatever fits none of them is compared as text. */
 export type Node =
-  /** `decimals`: digits behind the point, where it was written as a decimal; `digits`: significant ones. */
-  | {readonly kind: 'number'; readonly value: Rational; readonly decimals?: number; readonly digits?: number}
+  | {readonly kind: 'number'; readonly value: Rational; readonly written?: Written}
   | {readonly kind: 'symbol'; readonly name: string}
   | {readonly kind: 'infinity'}
   | {readonly kind: 'sum' | 'product'; readonly items: readonly Node[]}
@@ -26,6 +25,16 @@ export type Node =
   /** `a < b = c`: one more item than operators. */
   | {readonly kind: 'relation'; readonly operators: readonly Operator[]; readonly items: readonly Node[]}
   | {readonly kind: 'words'; readonly text: string};
+
+/** Of a number written as a decimal, with a power of ten or without. */
+export interface Written {
+  /** The place of its last digit: 2 in 1.25 and in 125e-2, −3 in 1.25e5. */
+  readonly decimals: number;
+  /** Digits behind its point. */
+  readonly behindPoint: number;
+  /** Significant ones. */
+  readonly digits: number;
+}
 
 export type Operator = '=' | '≠' | '<' | '>' | '≤' | '≥' | '∈' | '≈' | '≡' | '→';
 
@@ -114,6 +123,11 @@ export function canonical(node: Node): string {
     default:
       return `${node.kind}(${parts.join(',')})`;
   }
+}
+
+/** A variable's letter, without its index and its case: `x_1 > 3` and `X > 3` may be one condition, `y > 3` is another. */
+export function variableOf(node: Node): string | undefined {
+  return node.kind === 'symbol' ? node.name.split('_')[0]?.toLowerCase() : undefined;
 }
 
 export function symbolsOf(node: Node, into = new Set<string>()): ReadonlySet<string> {

@@ -47,6 +47,14 @@ const unicode: Readonly<Record<string, string>> = {
   '¾': '\\frac34 ',
   '⅕': '\\frac15 ',
   '⅛': '\\frac18 ',
+  '⅖': '\\frac25 ',
+  '⅗': '\\frac35 ',
+  '⅘': '\\frac45 ',
+  '⅙': '\\frac16 ',
+  '⅚': '\\frac56 ',
+  '⅜': '\\frac38 ',
+  '⅝': '\\frac58 ',
+  '⅞': '\\frac78 ',
   '…': '\\ldots ',
   '→': '\\to ',
   '⟨': '\\langle ',
@@ -65,6 +73,34 @@ const unicode: Readonly<Record<string, string>> = {
   '（': '(',
   '）': ')',
   '％': '%',
+  '＝': '=',
+  '＋': '+',
+  '－': '-',
+  '‐': '-',
+  '‑': '-',
+  '＜': '<',
+  '＞': '>',
+  '［': '[',
+  '］': ']',
+  '∣': '|',
+  '｜': '|',
+  '≦': '\\le ',
+  '≧': '\\ge ',
+  '≃': '\\approx ',
+  '∧': '\\land ',
+  '∨': '\\lor ',
+  '⇒': '\\Rightarrow ',
+  '∠': '\\angle ',
+  '∖': '\\setminus ',
+  σ: '\\sigma ',
+  δ: '\\delta ',
+  ε: '\\epsilon ',
+  ρ: '\\rho ',
+  τ: '\\tau ',
+  Δ: '\\Delta ',
+  Ω: '\\Omega ',
+  ℚ: '\\mathbb{Q}',
+  ℂ: '\\mathbb{C}',
 };
 
 const superscripts = '⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ';
@@ -76,7 +112,11 @@ const subscriptPattern = new RegExp(`[${subscripts}]+`, 'g');
 /** An answer without what only sets its type: math delimiters, sizes, spacing, styles, a sentence's end. */
 export function clean(answer: string): string {
   // Escaped once more than it should be, in a program or in JSON; a matrix has such pairs of its own.
-  const single = /\\begin/.test(answer) ? answer : answer.replace(/\\\\(?=[A-Za-z{}%,!])/g, '\\');
+  const single = /(?<!\\)\\\\begin/.test(answer)
+    ? answer.replace(/\\\\/g, '\\')
+    : /\\begin/.test(answer)
+      ? answer
+      : answer.replace(/\\\\(?=[A-Za-z{}%,!])/g, '\\');
   let text = single
     .replace(unicodePattern, (character) => unicode[character] as string)
     .replace(
@@ -84,7 +124,8 @@ export function clean(answer: string): string {
       (run) => `^{${[...run].map((one) => '0123456789-+n'[superscripts.indexOf(one)]).join('')}}`,
     )
     .replace(subscriptPattern, (run) => `_{${[...run].map((one) => '0123456789'[subscripts.indexOf(one)]).join('')}}`)
-    .replace(/[\u00a0\u2009\u202f\u3000\t\r\n]/g, ' ')
+    .replace(/[\u200b-\u200d\u2060\ufeff]/g, '')
+    .replace(/[\u00a0\u2002-\u200a\u202f\u3000\t\r\n]/g, ' ')
     .replace(/\\(?=")/g, '')
     .replace(/(?<=[\d)\]}])(or|and)(?=[A-Z(\d\\-])/g, ' $1 ')
     .replace(/(\d*)\.(\d{0,12})\\(?:overline|dot|bar)\s*\{(\d{1,12})\}/g, repeating)
@@ -92,7 +133,7 @@ export function clean(answer: string): string {
       /(\d)\s*(?:\\text\s*\{\s*)?(thousand|million|billion|trillion)\b\}?/gi,
       (_, digit, word) => `${digit}\\cdot 10^{${zeros[word.toLowerCase()]}}`,
     )
-    .replace(/\*\*|__(?=\S)|`/g, ' ')
+    .replace(/(?<![\w)\]}])\*\*|\*\*(?![\w(\\{-])|__(?=\S)|`/g, ' ')
     .replace(/\\[[\]()]/g, ' ')
     .replace(/\\\$|(?<!\\)\$|[€£¥₹]|\\(?:euro|pounds|yen)\b/g, ' ')
     .replace(
@@ -113,7 +154,17 @@ export function clean(answer: string): string {
   text = text.replace(/\s+/g, ' ').replace(/^\s*[:;,]\s*/, '');
   // A sentence's end; an ellipsis says that something is left out.
   while (/[.,;:!]$/.test(text) && !/\.\.$|\d!$|[)\]}a-z]!$/.test(text)) text = text.slice(0, -1).trimEnd();
-  return stripQuotes(text);
+  return stripQuotes(balanced(text));
+}
+
+/** Without braces at the end that close nothing. */
+function balanced(text: string): string {
+  if (!text.endsWith('}')) return text;
+  const depth = [...text.replace(/\\[{}]/g, '')].reduce(
+    (sum, one) => sum + (one === '{' ? 1 : one === '}' ? -1 : 0),
+    0,
+  );
+  return depth < 0 ? text.replace(new RegExp(`\\}{1,${-depth}}$`), '').trimEnd() : text;
 }
 
 const zeros: Readonly<Record<string, number>> = {thousand: 3, million: 6, billion: 9, trillion: 12};

@@ -1,4 +1,4 @@
-import {canonical, childrenOf, type Node, type Operator, some} from './ast.js';
+import {canonical, childrenOf, type Node, type Operator, some, variableOf} from './ast.js';
 import type {Budget} from './budget.js';
 import {divide, minus, Sample, size} from './evaluate.js';
 import {matrixOf} from './matrix.js';
@@ -115,6 +115,8 @@ function areProportional(gold: Sides, answer: Sides, budget: Budget): boolean {
 
 interface Named {
   readonly name?: string;
+  /** `x = 3` and `y = 3` are two lines. */
+  readonly variable?: string;
   readonly value: Node;
 }
 
@@ -123,6 +125,7 @@ function equalNamedValues(gold: Node, answer: Node, options: CompareOptions, bud
   const [g, a] = [namedValue(gold), namedValue(answer)];
   if (g === undefined || a === undefined) return false;
   if (g.value.kind === 'relation' || a.value.kind === 'relation') return false;
+  if (g.variable !== undefined && a.variable !== undefined && g.variable !== a.variable) return false;
   return areEqual(g.value, a.value, options, budget);
 }
 
@@ -130,16 +133,21 @@ function equalNamedValues(gold: Node, answer: Node, options: CompareOptions, bud
 function namedValue(node: Node): Named | undefined {
   if (node.kind !== 'relation') return {value: node};
   const approximate = node.operators.indexOf('≈');
+  if (approximate === 0 && isConstant(node.items[0] as Node)) return {value: node.items[0] as Node};
   const items = approximate > 0 ? node.items.slice(0, approximate + 1) : node.items;
   const operators = node.operators.slice(0, items.length - 1);
   const [first, second] = items as [Node, Node];
   if (operators.length === 1 && operators[0] === '∈')
-    return isName(first) ? {name: canonical(first), value: second} : undefined;
+    return isName(first) ? {...named(first), value: second} : undefined;
   if (operators.some((operator) => operator !== '=' && operator !== '≈')) return undefined;
   const last = items.at(-1) as Node;
-  if (isName(first)) return {name: canonical(first), value: last};
-  if (operators.length === 1 && isName(second) && isConstant(first)) return {name: canonical(second), value: first};
+  if (isName(first)) return {...named(first), value: last};
+  if (operators.length === 1 && isName(second) && isConstant(first)) return {...named(second), value: first};
   return operators.length > 1 || (isConstant(first) && isConstant(last)) ? {value: last} : undefined;
+}
+
+function named(node: Node): {readonly name: string; readonly variable?: string} {
+  return {name: canonical(node), variable: variableOf(node)};
 }
 
 /** A variable, `f(x)`, `AB`, `|AB|`, `∠ABC`, `A:B`, `NO/BO`, `(x, y)`. */
@@ -171,6 +179,15 @@ function equalMany(gold: Node, answer: Node, options: CompareOptions, budget: Bu
   // Written without brackets of its own, a list has the order of the point that it is compared with.
   if (gold.kind === 'tuple' && answer.kind === 'list') return equalInOrder(gold.items, answer.items, options, budget);
   if (answer.kind === 'tuple' && gold.kind === 'list') return equalInOrder(gold.items, answer.items, options, budget);
+  const rows = matrixOf(gold.kind === 'list' ? answer : gold, budget);
+  const list = gold.kind === 'list' ? gold : answer;
+  // A vector.
+  if (rows && list.kind === 'list' && (rows.length === 1 || rows[0]?.length === 1)) {
+    const entries = rows.flat();
+    return gold === list
+      ? equalInOrder(list.items, entries, options, budget)
+      : equalInOrder(entries, list.items, options, budget);
+  }
   const [golds, answers] = [membersOf(gold, budget), membersOf(answer, budget)];
   if (golds.length !== answers.length) return false;
   const byName = pairByName(golds, answers);

@@ -22,7 +22,7 @@ interface Found {
 
 /** The answer that a completion gives; undefined where it gives none. */
 export function extractAnswer(completion: string, wanted: readonly Extractor[] = extractors): Extracted | undefined {
-  const text = behindThinking(completion.slice(-maxText));
+  const text = behindThinking(completion);
   const has = (extractor: Extractor) => wanted.includes(extractor);
   const boxed = has('boxed') ? lastBoxes(text) : undefined;
   const final = has('final-answer') ? finalAnswer(text) : undefined;
@@ -40,10 +40,13 @@ export function extractAnswer(completion: string, wanted: readonly Extractor[] =
   return number && {text: number.text, by: 'number'};
 }
 
-function behindThinking(text: string): string {
-  const end = text.lastIndexOf('</think>');
-  const rest = end < 0 ? '' : text.slice(end + 8);
-  return rest.trim() === '' ? text : rest;
+/** What follows the thoughts of a completion, inside `<answer>` where it has one. */
+export function behindThinking(completion: string): string {
+  const text = completion.slice(-maxText);
+  const rest = /<\/think(?:ing)?>(?!.*<\/think(?:ing)?>)(.*)$/s.exec(text)?.[1] ?? '';
+  const said = rest.trim() === '' ? text : rest;
+  const [open, close] = [said.lastIndexOf('<answer>'), said.lastIndexOf('</answer>')];
+  return open >= 0 && close > open ? said.slice(open + 8, close) : said;
 }
 
 /** The last `\boxed{…}`, and those right before it: `\boxed{1} and \boxed{2}` is a list. */
@@ -63,6 +66,8 @@ function lastBoxes(text: string): Found | undefined {
     if (end !== undefined) boxes.push({content: text.slice(open, end), start, end: end + 1});
     else boxes.push({content: unclosed(text.slice(open)), start, end: text.length});
   }
+  // An empty box says nothing.
+  while (boxes.length > 1 && boxes.at(-1)?.content.trim() === '') boxes.pop();
   const last = boxes.at(-1);
   if (last === undefined) return undefined;
   const contents = [last.content];
@@ -105,14 +110,17 @@ function closingBrace(text: string, from: number): number | undefined {
 
 /** `The final answer is …`, up to the end of its sentence. */
 function finalAnswer(text: string): Found | undefined {
-  const found = lastMatch(text, /final\s+answer\W{0,8}(?:\s*(?:is|:|=)\s*|\s+)((?:[^\n]|\n(?!\n)){1,600})/gi);
+  const found = lastBehind(text, /final\s+answer\W{0,8}(?:\s*(?:is|:|=)\s*|\s+)/gi);
   if (!found) return undefined;
   const sentence = firstSentence(found.text.replace(/^\W{0,4}(?:the\s+)?final\s+answer\s+(?:is|:)\s*/i, ''));
   return inner(sentence, found.at);
 }
 
 function answerSentence(text: string): Found | undefined {
-  const found = lastMatch(text, /(?:\banswer\s*(?:is|:|=)|\*\*answer\*\*\s*:?)\s*:?\s*((?:[^\n]|\n(?!\n)){1,600})/gi);
+  const found = lastBehind(
+    text,
+    /(?:\banswer["'*]*\s*(?:is|:|=|：)|\*\*answer\*\*|答案\s*(?:是|为|:|：)|réponse\s*(?:est|:)|respuesta\s*(?:es|:)|antwort\s*(?:ist|:)|ответ\s*:)[\s:*]*/gi,
+  );
   return found && inner(firstSentence(found.text), found.at);
 }
 
@@ -122,7 +130,7 @@ function inner(sentence: string, at: number): Found | undefined {
   if (bare === '') return undefined;
   const box = lastBoxes(bare);
   if (box) return {text: box.text, at};
-  const formulas = formulasOf(bare);
+  const formulas = formulasOf(bare).filter((formula) => !isProse(formula.text));
   const outside = formulas.reduce((rest, formula) => rest.replace(formula.whole, ' '), bare);
   const words = outside.match(/[A-Za-z]{2,}/g) ?? [];
   const isList = words.every((word) => ['and', 'or'].includes(word.toLowerCase()));
@@ -132,7 +140,7 @@ function inner(sentence: string, at: number): Found | undefined {
     if (number && number.at >= last.end) return {text: number.text, at};
     return {text: `${last.text}${percentBehind(bare, last.end)}`, at};
   }
-  if (formulas.length === 0 && words.length >= 3) {
+  if (formulas.length === 0 && (words.length >= 3 || /\p{Script=Han}/u.test(outside))) {
     const number = lastNumber(bare);
     if (number) return {text: number.text, at};
   }
@@ -190,7 +198,9 @@ function formulasOf(text: string): Formula[] {
 }
 
 function lastFormula(text: string): {readonly text: string; readonly end: number} | undefined {
-  const formulas = formulasOf(text).filter((formula) => formula.text !== '' && !/^[A-Za-z.,]$/.test(formula.text));
+  const formulas = formulasOf(text).filter(
+    (formula) => formula.text !== '' && !/^[A-Za-z.,]$/.test(formula.text) && !isProse(formula.text),
+  );
   const last = formulas.at(-1);
   if (!last) return undefined;
   // `$1$ and $2$`
@@ -203,12 +213,19 @@ function lastFormula(text: string): {readonly text: string; readonly end: number
   return {text: `${joined}${percentBehind(text, last.end)}`, end: last.end};
 }
 
+/** Between two dollars that are money. */
+function isProse(formula: string): boolean {
+  return /[A-Za-z]{3,} +[A-Za-z]{3,}/.test(formula.replace(/\\[A-Za-z]+(?:\s*\{[^{}]*\})?/g, ''));
+}
+
 function percentBehind(text: string, at: number): string {
   return /^\s*(?:\\?%|percent|pct)/.test(text.slice(at, at + 12)) ? '\\%' : '';
 }
 
 const numberPattern =
   /(?<![\w.^_{/\\])(?:[-−+]\s?)?[$€£]?(?:\d{1,3}(?:(?:,|\{,\}|,\\!|\\,| )\d{3})+(?!\d)|\d+)?(?:[.,]\d+)?(?:\s*\/\s*\d+(?:\.\d+)?)?(?:\s\d+\/\d+)?(?:\s*(?:\\?%|percent\b|pct\b))?/g;
+const barePattern =
+  /(?<![\w\\^_{])[-−]?\d{0,12}\s?\\(?:[dt]?frac\s*\{[^{}]{1,60}\}\s*\{[^{}]{1,60}\}|sqrt\s*\{[^{}]{1,60}\})(?:\s?\\pi(?![a-z]))?/g;
 const unitBehind = /^(?:[cmk]?m|kg|g|s|h|ft|in|l|L)(?:[²³]|\^?\{?[23]\}?)?(?![A-Za-z\d_])/;
 
 function lastNumber(text: string): Found | undefined {
@@ -223,7 +240,20 @@ function lastNumber(text: string): Found | undefined {
     if (/^[A-Za-z_]/.test(behind) && !unitBehind.test(behind)) continue;
     last = {text: match[0].trim(), at: match.index};
   }
+  // LaTeX without its dollars.
+  for (const match of prose.matchAll(barePattern))
+    if (match.index >= (last?.at ?? -1)) last = {text: match[0].trim(), at: match.index};
   return last;
+}
+
+/** What follows the last of the marks that anything follows, up to an empty line. */
+function lastBehind(text: string, mark: RegExp): Found | undefined {
+  for (const match of [...text.matchAll(mark)].reverse().slice(0, 8)) {
+    const behind = text.slice(match.index + match[0].length, match.index + match[0].length + 600);
+    const paragraph = (/^(?:[^\n]|\n(?!\n))*/.exec(behind) as RegExpExecArray)[0].trim();
+    if (paragraph !== '') return {text: paragraph, at: match.index};
+  }
+  return undefined;
 }
 
 function lastMatch(text: string, pattern: RegExp): Found | undefined {

@@ -1,10 +1,12 @@
 import {type Node, numberOf} from './ast.js';
 import {Budget, TooComplex} from './budget.js';
+import {choiceOf, goldChoice, optionOf, proseChoice, sameChoices} from './choice.js';
 import {clean, maxAnswerLength, numberWord, plainWords} from './clean.js';
 import {areEqual, type CompareOptions} from './compare.js';
 import {NotMathematics} from './cursor.js';
-import {type Extractor, extractAnswer} from './extract.js';
+import {behindThinking, type Extracted, type Extractor, extractAnswer} from './extract.js';
 import {parse} from './parse.js';
+import {areSameTimes} from './time.js';
 
 export interface MathGradeOptions extends CompareOptions {
   /** Where the answer is looked for; everywhere when left out. */
@@ -37,12 +39,24 @@ export function gradeMath(gold: string, answer: string, options: MathGradeOption
   if (letter !== undefined && answer.length <= 300 && choiceOf(clean(answer)) === letter)
     return {correct: true, extracted: letter, gold: wanted, reason: 'the same choice'};
   const extracted = answerOf(answer, options.extract);
+  const isProse =
+    options.extract === undefined && (extracted === undefined || !['boxed', 'hashes'].includes(extracted.by));
+  if (letter !== undefined && isProse && proseChoice(behindThinking(answer)) === letter)
+    return {correct: true, extracted: letter, gold: wanted, reason: 'the same choice'};
   if (extracted === undefined) return {correct: false, gold: wanted, reason: 'no answer was found'};
   const grade = gradeAnswer(wanted, extracted.text, options);
-  // Two boxes may be one answer, or two steps of which the last is the answer.
-  if (grade.correct !== false || extracted.last === undefined) return grade;
-  const last = gradeAnswer(wanted, extracted.last, options);
-  return last.correct ? last : grade;
+  if (grade.correct !== false) return grade;
+  // Two boxes may be one answer, or two steps of which the last is the answer; beside its letter, an option counts as well.
+  for (const [gold, found] of [
+    [wanted, extracted.last],
+    [wanted, letter === undefined ? optionOf(extracted.text)?.text : undefined],
+    [optionOf(wanted)?.text, extracted.text],
+  ]) {
+    if (gold === undefined || found === undefined) continue;
+    const other = gradeAnswer(gold, found, options);
+    if (other.correct) return {...other, gold: wanted};
+  }
+  return grade;
 }
 
 function gradeAnswer(wanted: string, found: string, options: MathGradeOptions): MathGrade {
@@ -114,13 +128,9 @@ function judge(
   const choice = goldChoice(gold.text);
   if (choice !== undefined && choiceOf(answer.text) === choice) return [true, 'the same choice'];
   if (sameWords(gold.text, answer.text)) return [true, 'the same words'];
-  const [goldTime, answerTime] = [timeOf(gold.text), timeOf(answer.text)];
-  if (goldTime && answerTime) {
-    const isSame =
-      goldTime.clock === answerTime.clock && (!goldTime.half || !answerTime.half || goldTime.half === answerTime.half);
-    return [isSame, isSame ? 'the same time' : 'another time'];
-  }
-  if (sameLetters(gold.text, answer.text)) return [true, 'the same choices'];
+  const isSameTime = areSameTimes(gold.text, answer.text);
+  if (isSameTime !== undefined) return [isSameTime, isSameTime ? 'the same time' : 'another time'];
+  if (sameChoices(gold.text, answer.text)) return [true, 'the same choices'];
   // A gold number in words' clothing is words.
   if (/^\\text\{\d+\}$/.test(gold.text)) return [false, 'other words'];
   if (/\.\.\.$|\\[lc]?dots$/.test(answer.text) !== /\.\.\.$|\\[lc]?dots$/.test(gold.text))
@@ -153,19 +163,16 @@ function goldAnswer(gold: string): string | undefined {
 }
 
 /** The whole text where it is short and all mathematics, else what it says its answer is. */
-function answerOf(
-  answer: string,
-  extract: MathGradeOptions['extract'],
-): {readonly text: string; readonly last?: string} | undefined {
+function answerOf(answer: string, extract: MathGradeOptions['extract']): Extracted | undefined {
   const trimmed = answer.trim();
   const isBare =
     trimmed.length <= 300 &&
     !/\\(?:boxed|fbox)|####|answer|\$[^$]*[A-Za-z]{2,}\s[^$]*\$.*\$/i.test(trimmed) &&
     extract === undefined;
-  if (isBare && isAllMathematics(trimmed)) return {text: trimmed};
+  if (isBare && isAllMathematics(trimmed)) return {text: trimmed, by: 'whole'};
   const found = extractAnswer(answer, extract);
   if (found) return found;
-  return extract === undefined && trimmed !== '' && trimmed.length <= 100 ? {text: trimmed} : undefined;
+  return extract === undefined && trimmed !== '' && trimmed.length <= 100 ? {text: trimmed, by: 'whole'} : undefined;
 }
 
 function isAllMathematics(text: string): boolean {
@@ -191,42 +198,17 @@ function isAllMathematics(text: string): boolean {
   }
 }
 
-/** The letter of a gold answer that is one. */
-function goldChoice(text: string): string | undefined {
-  const plain = text.replace(/\\(?:text|textbf|mathrm|mbox|textrm)\s*\{([^{}]*)\}/g, '$1').replace(/[\s.$]/g, '');
-  return /^\(?([A-J])\)?$/.exec(plain)?.[1];
-}
-
-function choiceOf(text: string): string | undefined {
-  const plain = text.replace(/\\(?:text|textbf|mathrm|mbox|textrm)\s*\{([^{}]*)\}/g, '$1').trim();
-  return /^\(?([A-J])\)?(?:\s*[.:)]\s*.*|\s*)$/s.exec(plain)?.[1];
-}
+const truths: Readonly<Record<string, string>> = {true: 'yes', false: 'no'};
 
 /** Words are compared as words; digits and signs are not. */
 function sameWords(gold: string, answer: string): boolean {
-  const [g, a] = [plainWords(gold), plainWords(answer)];
+  const [g, a] = [gold, answer].map((text) => truths[plainWords(text)] ?? plainWords(text)) as [string, string];
   return (
     g === a &&
     /\p{L}/u.test(g) &&
     !/[\d+*/=<>^]/.test(g) &&
     (/\p{L}{2}/u.test(g) || gold.replace(/\\text|[{}]/g, '') === answer.replace(/\\text|[{}]/g, ''))
   );
-}
-
-function timeOf(text: string): {readonly clock: string; readonly half?: string} | undefined {
-  const match = /^(\d{1,2}:\d{2})\s*(?:\\text\s*\{)?\s*(?:([ap])\.?\s*m\.?)?\s*\}?$/i.exec(text);
-  return match ? {clock: match[1] as string, half: match[2]?.toLowerCase()} : undefined;
-}
-
-/** `AC`, `A, C` and `A and C`: several choices, in any order. */
-function sameLetters(gold: string, answer: string): boolean {
-  const lettersOf = (text: string) => {
-    const plain = text.replace(/\\text\s*\{([^{}]*)\}/g, '$1');
-    if (!/^\(?[A-J]\)?(?:(?:\s*(?:,|and)\s*|\s*)\(?[A-J]\)?)+$/.test(plain)) return undefined;
-    return [...new Set(plain.match(/[A-J]/g))].sort().join('');
-  };
-  const letters = lettersOf(gold);
-  return letters !== undefined && letters.length > 1 && letters === lettersOf(answer);
 }
 
 /** `1000,99` with a decimal point. */

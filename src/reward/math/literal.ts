@@ -15,7 +15,7 @@ export function numberToken(text: string): Node {
     scale >= 0 ? {n: mantissa * 10n ** BigInt(scale), d: 1n} : reduce(mantissa, 10n ** BigInt(-scale));
   if (!text.includes('.') && exponent === undefined) return {kind: 'number', value};
   const digits = `${whole}${places}`.replace(/^0+/, '').length;
-  return {kind: 'number', value, decimals: Math.max(0, -scale), digits};
+  return {kind: 'number', value, written: {decimals: -scale, behindPoint: places.length, digits}};
 }
 
 function reduce(n: bigint, d: bigint): Rational {

@@ -66,6 +66,8 @@ export function parse(text: string, budget: Budget): Node {
 
 class Parser extends Cursor {
   private bars = 0;
+  /** Inside the argument of a trigonometric function, where a degree is not just a unit. */
+  private isAngle = false;
 
   answer(): Node {
     const node = this.alternatives();
@@ -204,7 +206,7 @@ class Parser extends Cursor {
   private mixedPart(whole: Node): Node | undefined {
     if (
       whole.kind !== 'number' ||
-      whole.decimals !== undefined ||
+      whole.written !== undefined ||
       whole.value.d !== 1n ||
       this.tokens[this.at - 1]?.kind !== 'number'
     )
@@ -234,7 +236,10 @@ class Parser extends Cursor {
     const token = this.peek();
     if (token.kind === 'number') {
       // `2 3` is no product, `x2` and `)2` are.
-      return this.tokens[this.at - 1]?.kind !== 'number' || this.isMark('/', 1);
+      const isBehindNumber = this.tokens[this.at - 1]?.kind === 'number';
+      // `2^6 3^5`
+      const isPower = this.tokens[this.at - 2]?.text === '^' && token.isApart && this.isMark('^', 1);
+      return !isBehindNumber || this.isMark('/', 1) || isPower;
     }
     if (token.kind === 'letter' || token.kind === 'command') return true;
     if (token.kind === 'environment') return token.text.startsWith('begin');
@@ -253,9 +258,13 @@ class Parser extends Cursor {
       this.budget.spend();
       if (this.isMark('^')) {
         this.next();
-        if (this.takeDegree()) continue;
+        if (this.takeDegree()) {
+          node = this.inRadians(node);
+          continue;
+        }
         node = {kind: 'power', base: node, exponent: this.script()};
       } else if (this.take('°')) {
+        node = this.inRadians(node);
       } else if (this.isMark('!') && !this.isMark('=', 1)) {
         this.next();
         node = {kind: 'call', name: 'factorial', args: [node]};
@@ -277,6 +286,11 @@ class Parser extends Cursor {
       return true;
     }
     return false;
+  }
+
+  private inRadians(degrees: Node): Node {
+    if (!this.isAngle) return degrees;
+    return {kind: 'product', items: [degrees, {kind: 'symbol', name: 'π'}, reciprocal(numberOf(180))]};
   }
 
   /** What stands above or below: a group, or one sign. */
@@ -394,7 +408,10 @@ class Parser extends Cursor {
         base = this.isMark('{') ? this.group() : this.argument();
       } else break;
     }
+    const isOuterAngle = this.isAngle;
+    this.isAngle = ['sin', 'cos', 'tan', 'cot', 'sec', 'csc'].includes(name);
     const args = this.functionArguments();
+    this.isAngle = isOuterAngle;
     const inverse =
       power?.kind === 'number' &&
       power.value.n === -1n &&
@@ -542,8 +559,7 @@ class Parser extends Cursor {
   }
 
   private matrix(name: string): Node {
-    if (name === 'cases' || name.startsWith('align') || name === 'gathered' || name === 'equation')
-      throw new NotMathematics(name);
+    if (name.startsWith('align') || name === 'gathered' || name === 'equation') throw new NotMathematics(name);
     const rows: Node[][] = [[]];
     for (;;) {
       this.budget.spend();
@@ -556,14 +572,29 @@ class Parser extends Cursor {
       if (this.take('\\\\')) rows.push([]);
       else if (!this.take('&')) {
         if (token.kind === 'command' && token.text === 'hline') this.next();
-        else rows.at(-1)?.push(this.commaList());
+        else rows.at(-1)?.push(name === 'cases' ? this.caseCell() : this.commaList());
       }
     }
     const filled = rows.filter((row) => row.length > 0);
+    if (name === 'cases') return casesOf(filled);
     const width = filled[0]?.length ?? 0;
     if (width === 0 || filled.some((row) => row.length !== width)) throw new NotMathematics('a ragged matrix');
     const matrix: Node = {kind: 'matrix', rows: filled};
     return name === 'vmatrix' ? {kind: 'call', name: 'det', args: [matrix]} : matrix;
+  }
+
+  /** A value, or a condition behind "if" and "for". */
+  private caseCell(): Node {
+    let words = '';
+    while (this.peek().kind === 'word' || (words === '' && this.take(','))) {
+      if (this.peek().kind === 'word') words += `${this.next().text} `;
+    }
+    const isOver = this.isMark('\\\\') || this.isMark('&') || this.peek().kind === 'environment';
+    if (words !== '' && isOver) return {kind: 'words', text: words.trim().toLowerCase()};
+    const node = this.relation();
+    this.skipUnits();
+    this.take(',');
+    return node;
   }
 
   /** Words behind a quantity are its unit, with their exponents. */
@@ -589,6 +620,13 @@ class Parser extends Cursor {
   private skipTo(mark: string): void {
     while (this.peek().kind !== 'end' && !this.take(mark)) this.next();
   }
+}
+
+/** Several equations that hold together; or the pieces of a function, each a value and its condition, in any order. */
+function casesOf(rows: readonly (readonly Node[])[]): Node {
+  if (rows.length === 0) throw new NotMathematics('no cases');
+  if (rows.every((row) => row.length === 1)) return {kind: 'list', items: rows.map(([only]) => only as Node)};
+  return {kind: 'set', items: rows.map((items) => ({kind: 'tuple', open: '(', close: ')', items}))};
 }
 
 /** A list inside a tuple came from semicolons: a tuple of its own. */

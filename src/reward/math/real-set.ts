@@ -1,4 +1,4 @@
-import {canonical, type Node, type Operator, some, symbolsOf} from './ast.js';
+import {canonical, type Node, type Operator, some, symbolsOf, variableOf} from './ast.js';
 import type {Budget} from './budget.js';
 import {Sample} from './evaluate.js';
 import {constantOf, isConstant} from './scalar.js';
@@ -11,6 +11,8 @@ export interface RealSet {
   readonly isCondition: boolean;
   /** What a condition is about. */
   readonly unknown?: string;
+  /** Its letter, where the unknown is a plain variable. */
+  readonly variable?: string;
 }
 
 /**
@@ -47,6 +49,7 @@ export function realSetOf(node: Node, budget: Budget, how: 'any' | 'all' = 'any'
 
 /** Equal at every border of either, on both sides of it, and between. */
 export function areEqualSets(a: RealSet, b: RealSet, budget: Budget): boolean {
+  if (a.variable !== undefined && b.variable !== undefined && a.variable !== b.variable) return false;
   const borders = [...new Set([...a.points, ...b.points])].filter(Number.isFinite).sort((x, y) => x - y);
   const probes: number[] = [];
   for (const [i, point] of borders.entries()) {
@@ -102,6 +105,7 @@ function combine(
   if (unknowns.size > 1) return undefined;
   return {
     unknown: [...unknowns][0],
+    variable: sets.find(({variable}) => variable !== undefined)?.variable,
     contains: (x) => decide(sets.map((set) => set.contains(x))),
     points: sets.flatMap((set) => set.points),
     isCondition: sets.some((set) => set.isCondition),
@@ -119,7 +123,10 @@ const compares: Partial<Record<Operator, (a: number, b: number) => boolean>> = {
 
 /** What one unknown may be. A name that is not a plain variable (`f(x)`, `k_1`) is an unknown as well. */
 function solutions(node: Node & {readonly kind: 'relation'}, budget: Budget): RealSet | undefined {
-  if (node.operators.length === 1 && node.operators[0] === '∈') return realSetOf(node.items[1] as Node, budget);
+  if (node.operators.length === 1 && node.operators[0] === '∈') {
+    const set = realSetOf(node.items[1] as Node, budget);
+    return set && {...set, variable: variableOf(node.items[0] as Node)};
+  }
   if (node.operators.some((operator) => compares[operator] === undefined)) return undefined;
   const unknowns = node.items.filter((item) => !isConstant(item) && item.kind !== 'infinity');
   const names = new Set(
@@ -153,6 +160,7 @@ function solutions(node: Node & {readonly kind: 'relation'}, budget: Budget): Re
     points: constants.flatMap((value) => [value, -value]),
     isCondition: true,
     unknown: isOneName ? canonical(unknowns[0] as Node) : name,
+    variable: isOneName ? undefined : variableOf({kind: 'symbol', name}),
   };
 }
 

@@ -1,4 +1,4 @@
-import {type Node, some, symbolsOf} from './ast.js';
+import {type Node, some, symbolsOf, type Written} from './ast.js';
 import type {Budget} from './budget.js';
 import type {CompareOptions} from './compare.js';
 import {exactValue, minus, negativeSample, Sample, size} from './evaluate.js';
@@ -7,7 +7,8 @@ import {equal, toNumber} from './rational.js';
 const relativeTolerance = 1e-9;
 /** A decimal answer stands for a fraction from this many digits on, and for an irrational gold. */
 const fractionDigits = 4;
-const irrationalDigits = 6;
+const irrationalDigits = 5;
+const cutDigits = 6;
 
 /**
 Whether two expressions are the same: exactly where both are rational, else at fixed points with a *relative* tolerance (an absolute one makes
@@ -53,26 +54,51 @@ export function isConstant(node: Node): boolean {
 }
 
 function roundsEqual(gold: Node, answer: Node, {decimals}: CompareOptions, budget: Budget): boolean {
-  const [g, a] = [decimalOf(gold), decimalOf(answer)];
+  const [g, a] = [writtenOf(gold), writtenOf(answer)];
   if (!g && !a) return false;
   const [goldValue, answerValue] = [constantOf(gold, budget), constantOf(answer, budget)];
   if (goldValue === undefined || answerValue === undefined) return false;
   const difference = Math.abs(goldValue - answerValue);
   const within = (places: number) => difference <= 0.5 * 10 ** -places * (1 + 1e-9) + 1e-15 * Math.abs(goldValue);
   if (decimals !== undefined) return within(decimals);
-  if (g && g.decimals >= 2 && g.digits >= 2 && within(g.decimals)) return true;
-  if (a === undefined || g || a.decimals < 1) return false;
+  if (g && g.behindPoint >= 2 && g.digits >= 2 && within(g.decimals)) return true;
+  // A value whose decimals never end was rounded for the gold, whatever to.
+  if (g && !a && g.behindPoint >= 1 && g.digits >= 3 && within(g.decimals) && isEndless(answer, budget)) return true;
+  if (a === undefined || g || a.behindPoint < 1) return false;
   const exact = exactValue(gold, budget);
-  return exact?.d !== 1n && a.digits >= (exact ? fractionDigits : irrationalDigits) && within(a.decimals);
+  if (exact?.d === 1n) return false;
+  // Cut off instead of rounded, by its size.
+  const cut = Math.abs(goldValue) - Math.abs(answerValue);
+  const isCut = cut >= 0 && cut < 10 ** -a.decimals && goldValue * answerValue > 0 && a.digits >= cutDigits;
+  return a.digits >= (exact ? fractionDigits : irrationalDigits) && (within(a.decimals) || isCut);
 }
 
-/** Of a literal decimal, with its sign. */
-function decimalOf(node: Node): {readonly decimals: number; readonly digits: number} | undefined {
-  if (node.kind === 'product' && node.items.length === 2 && node.items[0]?.kind === 'number')
-    return decimalOf(node.items[1] as Node);
-  if (node.kind === 'percent') return decimalOf(node.value);
-  if (node.kind !== 'number' || node.decimals === undefined || node.digits === undefined) return undefined;
-  return {decimals: node.decimals, digits: node.digits};
+function isEndless(node: Node, budget: Budget): boolean {
+  const exact = exactValue(node, budget);
+  if (exact === undefined) return true;
+  let below = exact.d;
+  for (const factor of [2n, 5n]) {
+    while (below % factor === 0n) {
+      budget.spend();
+      below /= factor;
+    }
+  }
+  return below !== 1n;
+}
+
+/** Of a decimal with its sign, `2.31`, `-2.31e5` or `2.31\times 10^5`. */
+function writtenOf(node: Node): Written | undefined {
+  if (node.kind === 'number') return node.written;
+  if (node.kind === 'percent') return writtenOf(node.value);
+  if (node.kind !== 'product') return undefined;
+  const items = node.items.filter((item) => !(item.kind === 'number' && item.value.n === -1n && item.value.d === 1n));
+  const [mantissa, power] = items as [Node, Node];
+  const written = mantissa && writtenOf(mantissa);
+  if (items.length === 1 || written === undefined) return written;
+  if (items.length !== 2 || power.kind !== 'power' || power.base.kind !== 'number' || power.exponent.kind !== 'number')
+    return undefined;
+  if (power.base.value.n !== 10n || power.base.value.d !== 1n || power.exponent.value.d !== 1n) return undefined;
+  return {...written, decimals: written.decimals - Number(power.exponent.value.n)};
 }
 
 function equalAtSamples(gold: Node, answer: Node, budget: Budget): boolean {

@@ -40,6 +40,10 @@ const equal: Readonly<Record<string, readonly Pair[]>> = {
     ['2^{10}', '1024'],
     ['2+\\sqrt3', '\\sqrt{3}+2'],
     ['0', '-0'],
+    ['10**3', '1000'],
+    ['2^6\\cdot 3^5', '2^6 3^5'],
+    ['\\frac{3}{8}', '⅜'],
+    ['5', '$5}$'],
   ],
   'roundings to the gold’s decimals, and long decimals of fractions': [
     ['3.14', '\\pi'],
@@ -47,6 +51,11 @@ const equal: Readonly<Record<string, readonly Pair[]>> = {
     ['1/3', '0.3333'],
     ['\\pi', '3.14159'],
     ['2.74', '2.7400'],
+    ['33.3', '100/3'],
+    ['3.83\\times 10^{35}', '3.8294e35'],
+    ['3.83e35', '3.8294\\times 10^{35}'],
+    ['40\\pi', '125.663'],
+    ['\\frac{\\sqrt3}{3}', '\\frac{\\sqrt3}{3} \\approx 0.577'],
   ],
   'percent, money and units': [
     ['10\\%', '10%'],
@@ -75,6 +84,20 @@ const equal: Readonly<Record<string, readonly Pair[]>> = {
     ['|x|', '\\sqrt{x^2}'],
     ['F_n = \\sum_{k=0}^{n-1} F_k F_{n-k-1}', 'F_n = \\sum_{k=0}^{n-1} F_{n-k-1} F_k'],
     ['np.arcsin(10/13)', '\\arcsin{(10/13)}'],
+    ['\\frac{\\sqrt3}{2}', '\\sin 60^\\circ'],
+    ['\\cos(x)', '\\sin(90^{\\circ}-x)'],
+    ['(a+b)^2', 'a**2 + 2*a*b + b**2'],
+  ],
+  'pieces and systems': [
+    [
+      'f(x) = \\begin{cases} x & x<0 \\\\ 2x & x \\ge 0\\end{cases}',
+      '\\begin{cases} 2x, & \\text{if } 0 \\le x, \\\\ x, & \\text{if } x<0.\\end{cases}',
+    ],
+    [
+      '\\begin{cases} x+1 & \\text{if } x<0 \\\\ x^2 & \\text{otherwise}\\end{cases}',
+      '\\begin{cases} 1+x & x<0 \\\\ x^2 & \\text{otherwise}\\end{cases}',
+    ],
+    ['\\begin{cases} x+y=3 \\\\ x-y=1\\end{cases}', 'x-y=1, 2x+2y=6'],
   ],
   'equations and inequalities': [
     ['5', 'x=5'],
@@ -119,12 +142,20 @@ const equal: Readonly<Record<string, readonly Pair[]>> = {
     ['2:1', '4:2'],
     ['204_5', '204_{5}'],
     ['10:30 \\text{ a.m.}', '10:30'],
+    ['20:34', '8:34 p.m.'],
+    ['20:34', '20:34:00'],
+    ['9\\text{ a.m.}', '9:00 AM'],
   ],
   'choices and words': [
     ['\\text{(B)}', 'B'],
     ['B', 'B. 12 apples'],
     ['(B)', 'The answer is (B).'],
     ['A, C', 'A and C'],
+    ['C. x = 42', 'C'],
+    ['(D) Alina', 'D'],
+    ['12', '\\boxed{\\textbf{(B)}\\ 12}'],
+    ['\\textbf{(B)}\\ 12', '12'],
+    ['\\text{Yes}', 'True'],
     ['\\text{Monday}', 'monday'],
     ['\\text{no solution}', 'No solution.'],
   ],
@@ -174,6 +205,16 @@ const different: readonly Pair[] = [
   ['\\text{(A)}', 'C'],
   ['\\text{yes}', 'no'],
   ['2', 'AZYUK2A'],
+  ['x=3', 'y=3'],
+  ['x>3', 'y>3'],
+  ['x\\in(1,2)', 'y\\in(1,2)'],
+  ['12.5', '12.49'],
+  ['3.83\\times 10^{35}', '3.84\\times 10^{35}'],
+  ['\\sin 60', '\\sin 60^\\circ'],
+  ['8:34 a.m.', '20:34'],
+  ['C. x = 42', 'B'],
+  ['(B) 12', '13'],
+  ['\\begin{cases} x & x<0 \\\\ 2x & x \\ge 0\\end{cases}', '\\begin{cases} x & x \\le 0 \\\\ 2x & x > 0\\end{cases}'],
   ['5', ''],
   ['5', '\\boxed{}'],
 ];
@@ -219,6 +260,35 @@ test('the answer is found where completions give it', (t) => {
   t.is(found('<think>\\boxed{1}</think> It is \\boxed{2}.'), '2');
   t.is(found('so we have 12 apples', {extract: ['boxed']}), undefined);
   t.is(correct('9', 'Answer $ \n 9 \n $'), false);
+});
+
+test('the answer is found in tags, in JSON, in other languages, and behind the last of several hints', (t) => {
+  const found = (text: string) => gradeMath('0', text).extracted;
+  t.is(found('<think>\\boxed{1}</think><answer> 42 </answer>'), '42');
+  t.is(correct('42', '{"answer": "42"}'), true);
+  t.is(found('The answer is 3. Wait, the answer is 4.'), '4');
+  t.is(found('\\boxed{5} and then \\boxed{}'), '5');
+  t.is(found('答案：每份应该是 (\\frac{2}{5}) 吨。'), '\\frac{2}{5}');
+  t.is(found('How many $? Just about 1$'), '1');
+});
+
+test('the letter that prose settles on', (t) => {
+  const letters: readonly Pair[] = [
+    ['D', 'The answer is for sure D, it can’t be A or B'],
+    ['B', 'It’s not A because that makes no sense, so I think it’s B'],
+    ['A', 'The answer is A because (B) and (C) are wrong.'],
+    ['D', 'The answer is A. Wait, actually the answer is D.'],
+    ['C', 'not (A), rather (C)'],
+    ['C', 'the answer is c'],
+    ['C', 'We weigh the options.\n\nC.'],
+    ['B', 'B不是 A'],
+  ];
+  for (const [gold, answer] of letters) {
+    t.is(correct(gold, answer), true, answer);
+    for (const other of 'ABCD'.replace(gold, '')) t.is(correct(other, answer), false, `${other} | ${answer}`);
+  }
+  t.is(correct('A', 'A train leaves. I do not know the answer.'), false);
+  t.is(correct('A', 'The answer is A, but \\boxed{B}'), false);
 });
 
 test('of several boxes the list or the last one counts', (t) => {

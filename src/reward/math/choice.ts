@@ -1,0 +1,70 @@
+const styled = /\\(?:text|textbf|textit|mathbf|mathrm|mbox|textrm|boldsymbol|mathcal)\s*\{([^{}]*)\}/g;
+
+function withoutStyle(text: string): string {
+  return text
+    .replace(styled, '$1')
+    .replace(/[$*~]|\\[ ,;!]|\\q?quad/g, ' ')
+    .trim();
+}
+
+/** The letter of a gold answer that is one, alone or before its option's text: `B`, `(B)`, `\text{(B)} 12`, `B. twelve`. */
+export function goldChoice(text: string): string | undefined {
+  return /^\(?([A-J])\)?\.?$/.exec(withoutStyle(text).replace(/\s/g, ''))?.[1] ?? optionOf(text)?.letter;
+}
+
+/** The letter that an answer is, or begins with. */
+export function choiceOf(text: string): string | undefined {
+  const answer = withoutStyle(text);
+  const alone = /^\(?([A-J])\)?(?:\s*[.:)。，,：].*|\s*)$/s.exec(answer)?.[1];
+  return alone ?? /^([A-J])\s*\p{Script=Han}/u.exec(answer)?.[1] ?? /^\(([A-J])\)/.exec(answer)?.[1];
+}
+
+/** `(B) 12`, `B. 12`, `\textbf{(B)}\ 12`: a letter and the text of its option. */
+export function optionOf(text: string): {readonly letter: string; readonly text: string} | undefined {
+  const match = /^(?:\(([A-J])\)\s*|([A-J])[.:)]\s+)(\S.*)$/s.exec(withoutStyle(text));
+  return match ? {letter: (match[1] ?? match[2]) as string, text: match[3] as string} : undefined;
+}
+
+const settled =
+  /(?:answer|choice|option|réponse|respuesta|antwort|答案)\W{0,6}(?:(?:is|est|es|ist|(?:should|must|would) be|:|：|是|为)\W{0,6})((?:(?!not\b|neither\b|no\b|either\b)[\p{L}']+\s+){0,3}?)["'(*\s]*([A-J])(?![\p{L}\p{N}'’])/giu;
+const denied =
+  /(?:\b(?:not|never|nor|neither|no|non|cannot|or|than)|n't|不是)\s*(?:an?\s+|the\s+|be\s+|option\s+)?\(?$/i;
+
+/** The letter that prose settles on: the last "answer is …", else of its last line the last one in brackets or alone. */
+export function proseChoice(text: string): string | undefined {
+  const said = [...text.matchAll(settled)].filter((match) => {
+    const behind = text.slice(match.index + match[0].length);
+    return match[2] === match[2]?.toUpperCase() ? !isWord(match[2] as string, behind, match[1]) : /^\W*$/.test(behind);
+  });
+  const last = said.at(-1)?.[2];
+  if (last) return last.toUpperCase();
+  const line = text.trimEnd().split('\n').at(-1)?.slice(-300) ?? '';
+  for (const pattern of [/\(([A-J])\)/g, /(?<![\p{L}\p{N}\\_^{'’$])([A-J])(?![\p{L}\p{N}'’^_$=(])/gu]) {
+    const letters = [...line.matchAll(pattern)].filter(
+      (match) =>
+        !denied.test(line.slice(0, match.index)) &&
+        !isWord(match[1] as string, line.slice(match.index + match[0].length)),
+    );
+    const letter = letters.at(-1)?.[1];
+    if (letter) return letter;
+  }
+  return undefined;
+}
+
+/** "A train", "I think": an article or a pronoun. */
+function isWord(letter: string, behind: string, before = ''): boolean {
+  return (
+    (letter === 'I' || (letter === 'A' && before === '')) && /^\s+(?!because|since|as\b|and\b|or\b)\p{Ll}/u.test(behind)
+  );
+}
+
+/** `AC`, `A, C` and `A and C`: several choices, in any order. */
+export function sameChoices(gold: string, answer: string): boolean {
+  const lettersOf = (text: string) => {
+    const letters = withoutStyle(text);
+    if (!/^\(?[A-J]\)?(?:(?:\s*(?:,|and)\s*|\s*)\(?[A-J]\)?)+$/.test(letters)) return undefined;
+    return [...new Set(letters.match(/[A-J]/g))].sort().join('');
+  };
+  const letters = lettersOf(gold);
+  return letters !== undefined && letters.length > 1 && letters === lettersOf(answer);
+}
