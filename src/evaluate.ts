@@ -44,8 +44,8 @@ export async function evaluateSolo(
   questions: readonly Question[],
   options: SoloOptions,
 ): Promise<SoloEvaluation> {
-  const greedy = options.isSampledOnly ? [] : await answer(agent, questions, {...options, samples: 1}, true);
-  const sampled = options.samples === 0 ? [] : await answer(agent, questions, options, false);
+  const greedy = options.isSampledOnly ? [] : await answerAlone(agent, questions, {...options, samples: 1}, true);
+  const sampled = options.samples === 0 ? [] : await answerAlone(agent, questions, options, false);
   return {
     agent: agent.name,
     questionIds: questions.map((question) => question.id),
@@ -60,6 +60,8 @@ export interface FusionOptions extends EvaluateOptions {
   readonly isGreedy: boolean;
   /** Control: the peers' ideas are replaced by copies of the agent's own, so that what fusion loses was the peers'. */
   readonly shouldCopyOwn?: boolean;
+  /** From 0: sampled dialogues of other rounds are drawn apart. */
+  readonly round?: number;
 }
 
 export interface FusionEvaluation {
@@ -80,13 +82,14 @@ export async function evaluateFusion(
   strategies: readonly (readonly Strategy[])[],
   options: FusionOptions,
 ): Promise<FusionEvaluation[]> {
-  const {config, signal, onProgress, onWarning, isGreedy, shouldCopyOwn} = options;
+  const {config, signal, onProgress, onWarning, isGreedy, shouldCopyOwn, round} = options;
   const idea3: Idea3Options = {
     seed: config.seed,
     dialogue: config.dialogue,
     groupSize: 1,
     isGreedy,
     shouldCopyOwn,
+    round,
     signal,
     onProgress,
     onWarning,
@@ -274,7 +277,8 @@ async function samplePassRates(
   return results.map((result) => result.sampled);
 }
 
-async function answer(
+/** [questions] the graded answers that `evaluateSolo` counts: the greedy one, or `samples` drawn ones. */
+export async function answerAlone(
   agent: Agent,
   questions: readonly Question[],
   options: SoloOptions,

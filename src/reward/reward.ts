@@ -80,6 +80,7 @@ async function gradeOne(
       isCorrect: grade.isCorrect,
       isWellFormed: grade.isWellFormed,
       reward: weigh(grade, weights),
+      ...(grade.answer !== undefined && {answer: grade.answer}),
     };
   } catch (error) {
     return failed(messageOf(error));
