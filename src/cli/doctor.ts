@@ -1,5 +1,8 @@
 import type {Command} from 'commander';
+import {messageOf} from '../errors.js';
 import {type Diagnosis, diagnose, type Finding} from '../native/diagnose.js';
+import type {Env} from '../reward/code/sandbox/launcher.js';
+import {openSandbox} from '../reward/code/sandbox.js';
 
 export function register(program: Command): void {
   program
@@ -8,10 +11,23 @@ export function register(program: Command): void {
     .option('--json', 'for programs')
     .addHelpText('after', '\nChanges nothing. Exit code 1 when training cannot run.')
     .action(async ({json}: {json?: boolean}) => {
-      const diagnosis = await diagnose();
+      const [found, sandbox] = await Promise.all([diagnose(), diagnoseSandbox(process.env)]);
+      const diagnosis = {...found, findings: [...found.findings, sandbox]};
       process.stdout.write(json ? `${JSON.stringify(diagnosis, undefined, 2)}\n` : formatDiagnosis(diagnosis));
       if (!diagnosis.canTrain) process.exitCode = 1;
     });
+}
+
+/** Only rewards that run programs need one, so its absence is a note. */
+export async function diagnoseSandbox(env: Env): Promise<Finding> {
+  const name = 'Sandbox';
+  try {
+    const sandbox = await openSandbox({env});
+    await sandbox.close();
+    return {name, status: 'ok', message: `${sandbox.kind}: ${sandbox.description}; every attack was stopped`};
+  } catch (error) {
+    return {name, status: 'note', message: `reward.function code cannot run. ${messageOf(error)}`};
+  }
 }
 
 export function formatDiagnosis(diagnosis: Diagnosis): string {

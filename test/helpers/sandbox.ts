@@ -1,19 +1,20 @@
-import type {ExecutionContext} from 'ava';
+import test, {type ExecutionContext} from 'ava';
+import {messageOf} from '../../src/errors.js';
 import {openSandbox, type Sandbox} from '../../src/reward/code/sandbox.js';
 
-let opened: Promise<Sandbox> | undefined;
+/** The sandbox of this machine, or why there is none. Where CI is true there has to be one. */
+const opened: Sandbox | string = await openSandbox().catch((error: unknown) => {
+  if (process.env.CI === 'true') throw error;
+  return messageOf(error);
+});
 
-/** The sandbox of this machine, one for a test file. Where there is none the test is skipped with the reason, but fails where CI is true. */
-export async function testSandbox(t: ExecutionContext): Promise<Sandbox | undefined> {
-  opened ??= openSandbox();
-  try {
-    return await opened;
-  } catch (error) {
-    if (process.env.CI === 'true') throw error;
-    t.log(`skipped: ${String(error)}`);
-    t.pass();
-    return undefined;
-  }
+/** A test that runs programs; skipped, with the reason, on a machine without a sandbox. */
+export function sandboxTest(
+  title: string,
+  implementation: (t: ExecutionContext, sandbox: Sandbox) => Promise<unknown>,
+): void {
+  if (typeof opened === 'string') test.skip(`${title} (${opened.split('\n')[0]})`, () => undefined);
+  else test(title, async (t) => void (await implementation(t, opened)));
 }
 
 export function job(runner: string, payload: string | Buffer = ''): {readonly input: Buffer} {

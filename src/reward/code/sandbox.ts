@@ -1,7 +1,7 @@
 import {availableParallelism} from 'node:os';
 import {IlrError, messageOf} from '../../errors.js';
 import {bootstrapInput} from './sandbox/bootstrap.js';
-import {bubblewrap, getBubblewrap} from './sandbox/bubblewrap.js';
+import {bubblewrap} from './sandbox/bubblewrap.js';
 import {proveLauncher} from './sandbox/canaries.js';
 import {type Command, runConfined} from './sandbox/confined-process.js';
 import {explainRefusal} from './sandbox/explain.js';
@@ -93,7 +93,7 @@ async function findLauncher(env: Env, python?: string, signal?: AbortSignal): Pr
   }
   throw new IlrError(
     'ILR_UNSUPPORTED',
-    `No sandbox for Python that a model wrote, and without one it is not run. ${getBubblewrap}\n${reasons.join('\n')}`,
+    `There is no sandbox here for programs that a model wrote, and without one they are not run.\n${reasons.join('\n')}`,
   );
 }
 

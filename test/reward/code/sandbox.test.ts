@@ -1,11 +1,8 @@
-import test from 'ava';
 import {IlrError} from '../../../src/errors.js';
 import {openSandbox} from '../../../src/reward/code/sandbox.js';
-import {job, testSandbox} from '../../helpers/sandbox.js';
+import {job, sandboxTest} from '../../helpers/sandbox.js';
 
-test('a runner finds the payload, byte for byte, and what it writes comes back', async (t) => {
-  const sandbox = await testSandbox(t);
-  if (!sandbox) return;
+sandboxTest('a runner finds the payload, byte for byte, and what it writes comes back', async (t, sandbox) => {
   const payload = Buffer.from([0, 10, 255, 13, 10, 0]);
   const echo = 'import sys\nsys.stdout.buffer.write(PAYLOAD)\nprint("é", file=sys.stderr)\nsys.exit(3)';
   const result = await sandbox.run(job(echo, payload));
@@ -13,17 +10,13 @@ test('a runner finds the payload, byte for byte, and what it writes comes back',
   t.deepEqual(result.stdout, payload);
 });
 
-test('the order of a set of strings is the same each time', async (t) => {
-  const sandbox = await testSandbox(t);
-  if (!sandbox) return;
+sandboxTest('the order of a set of strings is the same each time', async (t, sandbox) => {
   const program = job('print(list(set("abcdefghijklmnop")))');
   const results = await Promise.all(Array.from({length: 3}, () => sandbox.run(program)));
   t.is(new Set(results.map(({stdout}) => stdout.toString())).size, 1);
 });
 
-test('a job without a runner and unknown limits are refused by name', async (t) => {
-  const sandbox = await testSandbox(t);
-  if (!sandbox) return;
+sandboxTest('a job without a runner and unknown limits are refused by name', async (t, sandbox) => {
   const refused = async (input: string, limits: object, message: RegExp) => {
     const error = await t.throwsAsync(sandbox.run({input: Buffer.from(input), limits}), {message});
     t.true(IlrError.is(error) && error.code === 'ILR_INVALID_ARGUMENT');
@@ -39,8 +32,7 @@ test('a job without a runner and unknown limits are refused by name', async (t) 
   await refused('{"runner": ""}\n', {wallSeconds: Number.POSITIVE_INFINITY}, /limits\.wallSeconds/);
 });
 
-test('an aborted job rejects, running or waiting, and its place is free again', async (t) => {
-  if (!(await testSandbox(t))) return;
+sandboxTest('an aborted job rejects, running or waiting, and its place is free again', async (t) => {
   const sandbox = await openSandbox({concurrency: 1});
   const controllers = [new AbortController(), new AbortController()];
   const sleeping = controllers.map(({signal}) => sandbox.run(job('import time\ntime.sleep(60)'), signal));
@@ -51,8 +43,7 @@ test('an aborted job rejects, running or waiting, and its place is free again', 
   await sandbox.close();
 });
 
-test('close ends what runs, and nothing starts after it', async (t) => {
-  if (!(await testSandbox(t))) return;
+sandboxTest('close ends what runs, and nothing starts after it', async (t) => {
   const sandbox = await openSandbox({concurrency: 1});
   const runs = [1, 2].map(() => t.throwsAsync<IlrError>(sandbox.run(job('import time\ntime.sleep(60)'))));
   await sandbox.close();

@@ -8,7 +8,7 @@ import {type Env, findProgram, type Launcher, unprivileged} from './launcher.js'
 import type {Limits} from './limits.js';
 import {seccompFilter} from './seccomp.js';
 
-export const getBubblewrap =
+const getBubblewrap =
   'Install bubblewrap: apt-get install bubblewrap (Debian, Ubuntu), dnf install bubblewrap (Fedora), pacman -S bubblewrap (Arch).';
 
 /**

@@ -8,18 +8,17 @@ profile bwrap /usr/bin/bwrap flags=(unconfined) {
 }
 `;
 
-const apparmor = `AppArmor keeps bwrap from making a user namespace (Ubuntu 23.10 and later). Allow it to bwrap alone: as root, write this to /etc/apparmor.d/bwrap
+const apparmor = `AppArmor keeps bwrap from making a user namespace (Ubuntu 23.10 and later). To allow it to bwrap alone, write this to /etc/apparmor.d/bwrap:
 
-${apparmorProfile.replaceAll(/^(?=.)/gm, '    ')}
-and run \`apparmor_parser -r /etc/apparmor.d/bwrap\`.`;
+${apparmorProfile}
+and run: sudo apparmor_parser -r /etc/apparmor.d/bwrap`;
 
-const container =
-  'User namespaces are refused here. In a container they need a wider seccomp profile (docker run --security-opt seccomp=unconfined); on a machine of your own: sysctl user.max_user_namespaces, and kernel.unprivileged_userns_clone=1 on Debian 10 and earlier.';
+const container = `Making namespaces is refused here. In a container: docker run --security-opt seccomp=unconfined --security-opt apparmor=unconfined (the sandbox has
+filters of its own). Elsewhere: sysctl user.max_user_namespaces, which should not be 0, and kernel.unprivileged_userns_clone on Debian 10 and earlier, which should be 1.`;
 
 /** What lies behind an error of bwrap's, with what mends it. */
 export function explainRefusal(message: string): string {
   if (/setting up uid map: Permission denied|Failed RTM_NEWADDR/.test(message)) return `${message}\n${apparmor}`;
-  if (/creating new namespace failed|No permissions to creat|Creating new namespace/i.test(message))
-    return `${message}\n${container}`;
+  if (/creat(?:e|ing) new namespace/i.test(message)) return `${message}\n${container}`;
   return message;
 }
