@@ -363,6 +363,13 @@ const keys = z.strictObject({
         .meta({sameAs: 'agents.*.sampling', description: 'In place of the agents’ own, in evaluations.'}),
     })
     .prefault({}),
+  record: z
+    .strictObject({
+      tensorboard: z.boolean().default(true).describe('TensorBoard event files in the output folder.'),
+      wandb: z.boolean().default(true).describe('`wandb-history.jsonl`: the metrics as Weights & Biases reads them.'),
+    })
+    .prefault({})
+    .describe('In which forms the metrics are written besides `metrics.jsonl`; docs/output.md says how they are read.'),
   save: z
     .strictObject({
       every: z.int().nonnegative().default(10).describe('Steps between checkpoints; 0: only at the end.'),

@@ -26,7 +26,7 @@ export function hashQuestions(sets: readonly (readonly Question[])[]): string {
 }
 
 /** These change how long a run is, what it measures and what it keeps, but no number of its training. */
-const free = ['steps', 'eval', 'save', 'output', 'device', 'threads', 'data.test'];
+const free = ['steps', 'eval', 'record', 'save', 'output', 'device', 'threads', 'data.test'];
 
 /** [path, value] of every leaf. */
 function leaves(value: unknown, path = ''): [string, unknown][] {

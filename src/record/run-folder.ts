@@ -5,11 +5,12 @@ import {stringify} from 'yaml';
 import {IlrError} from '../errors.js';
 import type {Agent, DifficultyTable, Group, Recorder, StepMetrics, TrainerState} from '../types.js';
 import {writeAgentFolder, writeReference} from './agent-folder.js';
+import {AppendedFile, jsonLine} from './appended-file.js';
 import {type Checkpoint, latestCheckpoint, pruneCheckpoints, readState, writeCheckpoint} from './checkpoint.js';
 import {publishFolder, removeFolder, removeTemporary, temporaryName, withIo, writeSynced} from './files.js';
 import {checkSameRun, hashOf, type RunIdentity} from './identity.js';
-import {JsonLines} from './json-lines.js';
 import {Lock} from './lock.js';
+import {StepFiles} from './step-files.js';
 import {transcriptOf} from './transcript.js';
 
 /** What an output folder holds before a run goes on in it. */
@@ -57,15 +58,19 @@ export async function findRun(output: string, resume: boolean): Promise<FoundRun
   };
 }
 
+const transcriptName = 'dialogues.jsonl';
+
 export interface RunFolderOptions {
   readonly found: FoundRun;
   readonly identity: RunIdentity;
   /** [N] */
   readonly sideFiles: readonly ReadonlyMap<string, Uint8Array>[];
+  /** Milliseconds since 1970, for TensorBoard and W&B; the clock when left out. */
+  readonly now?: () => number;
 }
 
 /**
-Writes a run down: config.yaml, metrics.jsonl, dialogues.jsonl, difficulty.json, checkpoints/, final/. Killed at any moment,
+Writes a run down: config.yaml, metrics.jsonl with its other forms (`StepFiles`), dialogues.jsonl, difficulty.json, checkpoints/, final/. Killed at any moment,
 it goes on from its last checkpoint to the same files.
 */
 export class RunFolder implements Recorder {
@@ -74,20 +79,20 @@ export class RunFolder implements Recorder {
   readonly warnings: readonly string[];
   private readonly options: RunFolderOptions;
   private readonly lock: Lock;
-  private readonly metrics: JsonLines;
-  private readonly transcript: JsonLines;
+  private readonly steps: StepFiles;
+  private readonly transcript: AppendedFile;
 
   private constructor(
     options: RunFolderOptions,
     lock: Lock,
-    metrics: JsonLines,
-    transcript: JsonLines,
+    steps: StepFiles,
+    transcript: AppendedFile,
     warnings: readonly string[],
   ) {
     this.output = options.found.output;
     this.options = options;
     this.lock = lock;
-    this.metrics = metrics;
+    this.steps = steps;
     this.transcript = transcript;
     this.warnings = warnings;
   }
@@ -106,12 +111,13 @@ export class RunFolder implements Recorder {
     await removeTemporary(output);
     await removeTemporary(checkpoints);
     await setAsideLater(checkpoints, manifest?.step ?? 0);
-    const open = async (name: string) => {
-      const {lines, missing} = await JsonLines.open(path.join(output, name), manifest?.recordBytes[name] ?? 0);
-      if (missing > 0) warnings.push(`${lines.file} lacks its last ${missing} bytes; the steps in them are not there`);
-      return lines;
-    };
-    return new RunFolder(options, lock, await open('metrics.jsonl'), await open('dialogues.jsonl'), warnings);
+    const known = manifest?.recordBytes ?? {};
+    const {record} = identity.config;
+    const steps = await StepFiles.open({folder: output, record, known, now: options.now ?? Date.now});
+    const transcript = await AppendedFile.open(path.join(output, transcriptName), known[transcriptName] ?? 0);
+    for (const [file, missing] of [...steps.missing, [transcript.opened.file, transcript.missing] as const])
+      if (missing > 0) warnings.push(`${file} lacks its last ${missing} bytes; the steps in them are not there`);
+    return new RunFolder(options, lock, steps, transcript.opened, warnings);
   }
 
   /** What `train` needs to go on; undefined: from the beginning. */
@@ -121,23 +127,24 @@ export class RunFolder implements Recorder {
   }
 
   async step(metrics: StepMetrics): Promise<void> {
-    await this.metrics.append([metrics]);
+    await this.steps.append(metrics);
   }
 
   async dialogues(step: number, groups: readonly Group[]): Promise<void> {
     const names = this.options.identity.config.agents.map((agent) => agent.name);
-    await this.transcript.append(groups.map((group) => transcriptOf(step, group, names)));
+    // One write a line, so that the event loop breathes between long ones.
+    for (const group of groups) await this.transcript.append(jsonLine(transcriptOf(step, group, names)));
   }
 
   async checkpoint(state: TrainerState, agents: readonly Agent[], bestScore?: number): Promise<void> {
-    await this.metrics.sync();
+    await this.steps.sync();
     await this.transcript.sync();
     const parent = path.join(this.output, 'checkpoints');
     await writeCheckpoint(parent, {
       step: state.step,
       score: bestScore,
       identity: this.options.identity,
-      recordBytes: {[this.metrics.name]: this.metrics.bytes, [this.transcript.name]: this.transcript.bytes},
+      recordBytes: {...this.steps.bytes, [this.transcript.name]: this.transcript.bytes},
       state,
       agents: agents.map((agent) => agent.name),
       writeAgent: (index, folder) => this.writeAgent(agents, index, folder, true),
@@ -181,17 +188,17 @@ export class RunFolder implements Recorder {
 
   /** Ends the record. A run that failed before it measured anything leaves no folder, so that it can simply be started again. */
   async close(): Promise<void> {
-    await this.metrics.close();
+    await this.steps.close();
     await this.transcript.close();
     await this.lock.release();
     if (!this.isEmpty) return;
-    for (const name of ['config.yaml', this.metrics.name, this.transcript.name])
-      await rm(path.join(this.output, name), {force: true});
+    await this.steps.remove();
+    for (const name of ['config.yaml', this.transcript.name]) await rm(path.join(this.output, name), {force: true});
     for (const folder of [path.join(this.output, 'checkpoints'), this.output]) await rmdir(folder).catch(() => {});
   }
 
   private get isEmpty(): boolean {
-    return this.metrics.bytes + this.transcript.bytes === 0 && !existsSync(path.join(this.output, 'difficulty.json'));
+    return this.steps.isEmpty && this.transcript.bytes === 0 && !existsSync(path.join(this.output, 'difficulty.json'));
   }
 
   private async writeAgent(agents: readonly Agent[], index: number, folder: string, optimizer: boolean): Promise<void> {

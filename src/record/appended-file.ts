@@ -2,8 +2,8 @@ import {type FileHandle, open, stat, truncate} from 'node:fs/promises';
 import path from 'node:path';
 import {withIo} from './files.js';
 
-/** A file of JSON lines that is only ever appended to. */
-export class JsonLines {
+/** A file that is only ever appended to, in pieces that are whole. */
+export class AppendedFile {
   readonly file: string;
   private readonly handle: FileHandle;
   private length: number;
@@ -15,32 +15,28 @@ export class JsonLines {
   }
 
   /**
-  @param keep - bytes to keep of what is there: those that a checkpoint knew of. Lines of later steps, and one that a
-  killed process left half written, are cut, so that the resumed run writes them again.
-  @returns the file, ready for the next line, and how many of those bytes are missing.
+  @param keep - bytes to keep of what is there: those that a checkpoint knew of. Later pieces, and one that a killed
+  process left half written, are cut, so that the resumed run writes them again.
+  @returns the file, ready for the next piece, and how many of those bytes are missing.
   */
-  static async open(file: string, keep: number): Promise<{lines: JsonLines; missing: number}> {
+  static async open(file: string, keep: number): Promise<{opened: AppendedFile; missing: number}> {
     return withIo('opening', file, async () => {
       const handle = await open(file, 'a');
       const {size} = await stat(file);
       const length = Math.min(size, keep);
       if (size > length) await truncate(file, length);
-      return {lines: new JsonLines(file, handle, length), missing: keep - length};
+      return {opened: new AppendedFile(file, handle, length), missing: keep - length};
     });
   }
 
-  /** Length in bytes, all lines whole. */
+  /** Length in bytes, all pieces whole. */
   get bytes(): number {
     return this.length;
   }
 
-  /** One write a line, so that the event loop breathes between long ones. */
-  async append(values: readonly unknown[]): Promise<void> {
-    for (const value of values) {
-      const text = Buffer.from(`${JSON.stringify(value)}\n`);
-      await withIo('writing', this.file, () => this.handle.appendFile(text));
-      this.length += text.length;
-    }
+  async append(bytes: Uint8Array): Promise<void> {
+    await withIo('writing', this.file, () => this.handle.appendFile(bytes));
+    this.length += bytes.length;
   }
 
   async sync(): Promise<void> {
@@ -55,4 +51,9 @@ export class JsonLines {
   get name(): string {
     return path.basename(this.file);
   }
+}
+
+/** One line of JSON lines. */
+export function jsonLine(value: unknown): Buffer {
+  return Buffer.from(`${JSON.stringify(value)}\n`);
 }
