@@ -3,7 +3,7 @@ import {stat} from 'node:fs/promises';
 import {z} from 'zod';
 import {IlrError} from '../errors.js';
 import {withIo} from '../record/files.js';
-import {JsonLines} from '../record/json-lines.js';
+import {AppendedFile, jsonLine} from '../record/appended-file.js';
 import type {EvalAnswer} from './report.js';
 
 const answerSchema = z.looseObject({
@@ -26,7 +26,7 @@ export type StoredAnswer = Pick<
 /** All answers that were ever given into one file of JSON lines, by their keys. */
 export class AnswerStore {
   private constructor(
-    private readonly lines: JsonLines,
+    private readonly lines: AppendedFile,
     private readonly answers: Map<string, StoredAnswer>,
   ) {}
 
@@ -45,7 +45,7 @@ export class AnswerStore {
       const {key, ...answer} = parse(line, `${file}:${number}`);
       answers.set(key, answer);
     }
-    const {lines} = await JsonLines.open(file, bytes);
+    const {opened: lines} = await AppendedFile.open(file, bytes);
     return new AnswerStore(lines, answers);
   }
 
@@ -56,7 +56,7 @@ export class AnswerStore {
   /** On the disk when it returns; those whose key is there stay as they are. */
   async add(answers: readonly EvalAnswer[]): Promise<void> {
     const fresh = answers.filter(({key}) => !this.answers.has(key));
-    await this.lines.append(fresh);
+    for (const answer of fresh) await this.lines.append(jsonLine(answer));
     await this.lines.sync();
     for (const {key, ...answer} of fresh) this.answers.set(key, slim(answer));
   }

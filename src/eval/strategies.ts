@@ -3,7 +3,7 @@ import {IlrError} from '../errors.js';
 import {measureAbilities, measureDifficulty} from '../evaluate.js';
 import {chooseStrategies} from '../interact/strategy.js';
 import {withIo} from '../record/files.js';
-import {JsonLines} from '../record/json-lines.js';
+import {AppendedFile, jsonLine} from '../record/appended-file.js';
 import type {Agent, Question, Strategy} from '../types.js';
 import type {EvalPlan, EvalUnit, UnitKeys} from './plan.js';
 import type {EvalEvent} from './run.js';
@@ -24,7 +24,7 @@ interface StrategyLine {
 /** The adaptive strategies that were chosen before, in a file of JSON lines: to measure what they follow from takes long. */
 export class StrategyStore {
   private constructor(
-    private readonly lines: JsonLines,
+    private readonly lines: AppendedFile,
     private readonly known: Map<string, StrategyLine>,
   ) {}
 
@@ -42,7 +42,7 @@ export class StrategyStore {
       const value = parse(line, `${file}:${i + 1}`);
       known.set(value.key, value);
     });
-    const {lines} = await JsonLines.open(file, Buffer.byteLength(whole));
+    const {opened: lines} = await AppendedFile.open(file, Buffer.byteLength(whole));
     return new StrategyStore(lines, known);
   }
 
@@ -51,7 +51,7 @@ export class StrategyStore {
   }
 
   async add(line: StrategyLine): Promise<void> {
-    await this.lines.append([line]);
+    await this.lines.append(jsonLine(line));
     await this.lines.sync();
     this.known.set(line.key, line);
   }
