@@ -2,8 +2,8 @@ import {createReadStream} from 'node:fs';
 import {stat} from 'node:fs/promises';
 import {z} from 'zod';
 import {IlrError} from '../errors.js';
-import {withIo} from '../record/files.js';
 import {AppendedFile, jsonLine} from '../record/appended-file.js';
+import {withIo} from '../record/files.js';
 import type {EvalAnswer} from './report.js';
 
 const answerSchema = z.looseObject({
