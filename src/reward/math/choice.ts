@@ -14,7 +14,7 @@ export function goldChoice(text: string): string | undefined {
 
 /** The letter that an answer is, or begins with. */
 export function choiceOf(text: string): string | undefined {
-  const answer = withoutStyle(text);
+  const answer = withoutStyle(text).replace(/^(?:option|choice|answer)\s*:?\s+/i, '');
   const alone = /^\(?([A-J])\)?(?:\s*[.:)。，,：].*|\s*)$/s.exec(answer)?.[1];
   return alone ?? /^([A-J])\s*\p{Script=Han}/u.exec(answer)?.[1] ?? /^\(([A-J])\)/.exec(answer)?.[1];
 }

@@ -129,6 +129,8 @@ export function clean(answer: string): string {
     .replace(/\\(?=")/g, '')
     .replace(/(?<=[\d)\]}])(or|and)(?=[A-Z(\d\\-])/g, ' $1 ')
     .replace(/(\d*)\.(\d{0,12})\\(?:overline|dot|bar)\s*\{(\d{1,12})\}/g, repeating)
+    .replace(/(\d*)\.(\d{0,12}?)(\d{1,6})\3{2,8}\s*(?:\.\.\.|\\[lc]?dots(?![a-z])|…)/g, repeating)
+    .replace(/^(\d+)\s*(?:\\text\s*\{\s*to\s*\}|to)\s*(\d+)$/, '$1:$2')
     .replace(
       /(\d)\s*(?:\\text\s*\{\s*)?(thousand|million|billion|trillion)\b\}?/gi,
       (_, digit, word) => `${digit}\\cdot 10^{${zeros[word.toLowerCase()]}}`,
@@ -178,36 +180,4 @@ function repeating(_: string, whole: string, before: string, period: string): st
 function stripQuotes(text: string): string {
   const inner = /^["']([^"']*)["']$/.exec(text)?.[1];
   return (inner ?? text).trim();
-}
-
-/** Words as they are compared: no markup, no articles, no case, no punctuation at either end. */
-export function plainWords(text: string): string {
-  return text
-    .replace(/\\(?:text|textbf|textit|textrm|textnormal|mathrm|mbox|emph|textsf|texttt|mathbf|hbox)\s*/g, '')
-    .replace(/[{}\\]/g, '')
-    .toLowerCase()
-    .replace(/^(?:the|a|an)\s+/, '')
-    .replace(/\s+/g, ' ')
-    .replace(/^[\s"'(]+|[\s"'.,;:!)]+$/g, '')
-    .replace(/(?<=\p{L})[-_](?=\p{L})/gu, ' ')
-    .trim();
-}
-
-const ones =
-  'zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen'.split(
-    ' ',
-  );
-const tens = 'twenty thirty forty fifty sixty seventy eighty ninety'.split(' ');
-
-/** `twelve`, `forty-two`; undefined where the words are no whole number below a hundred. */
-export function numberWord(words: string): number | undefined {
-  const [first = '', second, more] = words.split(' ');
-  if (more !== undefined) return undefined;
-  const ten = tens.indexOf(first);
-  if (ten >= 0) {
-    const one = second === undefined ? 0 : ones.indexOf(second);
-    return one < 0 || one > 9 ? undefined : 20 + 10 * ten + one;
-  }
-  const one = ones.indexOf(first);
-  return one < 0 || second !== undefined ? undefined : one;
 }

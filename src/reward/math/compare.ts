@@ -1,7 +1,7 @@
-import {canonical, childrenOf, type Node, type Operator, some, variableOf} from './ast.js';
+import {canonical, childrenOf, type Node, numberOf, type Operator, some, variableOf} from './ast.js';
 import type {Budget} from './budget.js';
 import {divide, minus, Sample, size} from './evaluate.js';
-import {matrixOf} from './matrix.js';
+import {matrixOf, vectorOf} from './matrix.js';
 import {areEqualSets, realSetOf} from './real-set.js';
 import {equalScalars, isConstant} from './scalar.js';
 
@@ -22,6 +22,10 @@ export function areEqual(gold: Node, answer: Node, options: CompareOptions, budg
     if (equalNamedValues(gold, answer, options, budget)) return true;
     return equalAsSets(gold, answer, budget);
   }
+  const [goldVector, answerVector] = [vectorOf(gold), vectorOf(answer)];
+  if (goldVector && !answerVector && isVector(answer))
+    return areEqual(fitted(goldVector, answer), answer, options, budget);
+  if (answerVector && !goldVector && isVector(gold)) return areEqual(gold, fitted(answerVector, gold), options, budget);
   if (isMany(gold) || isMany(answer))
     return equalMany(gold, answer, options, budget) || equalAsSets(gold, answer, budget);
   if (gold.kind === 'tuple' || answer.kind === 'tuple')
@@ -188,8 +192,11 @@ function equalMany(gold: Node, answer: Node, options: CompareOptions, budget: Bu
       ? equalInOrder(list.items, entries, options, budget)
       : equalInOrder(entries, list.items, options, budget);
   }
-  const [golds, answers] = [membersOf(gold, budget), membersOf(answer, budget)];
+  let [golds, answers] = [membersOf(gold, budget), membersOf(answer, budget)];
   if (golds.length !== answers.length) return false;
+  // `1, 1, 2` may be said as `1, 2`, never as `1, 2, 2`.
+  if (gold.kind === 'list' && answer.kind === 'list' && gold.items.length === answer.items.length)
+    [golds, answers] = [[...gold.items], [...answer.items]];
   const byName = pairByName(golds, answers);
   if (byName) return byName.every(([g, a]) => areEqual(g, a, options, budget));
   const left = [...answers];
@@ -286,6 +293,11 @@ function equalTuples(gold: Node, answer: Node, options: CompareOptions, budget: 
   const [tuple, other] = gold.kind === 'tuple' ? [gold, answer] : [answer, gold];
   const rows = matrixOf(other, budget);
   if (tuple.kind !== 'tuple' || rows === undefined) return false;
+  // `[[1,2],[3,4]]`
+  if (rows.length > 1 && tuple.items.length === rows.length && tuple.items.every(({kind}) => kind === 'tuple')) {
+    const items = tuple.items.map((item) => (item.kind === 'tuple' ? item.items : []));
+    return gold.kind === 'tuple' ? equalRows(items, rows, options, budget) : equalRows(rows, items, options, budget);
+  }
   const entries = rows.flat();
   if (rows.length !== 1 && rows[0]?.length !== 1) return false;
   return gold.kind === 'tuple'
@@ -330,6 +342,16 @@ function equalRatios(
       budget,
     ),
   );
+}
+
+function isVector(node: Node): boolean {
+  return node.kind === 'tuple' || node.kind === 'matrix';
+}
+
+/** Three coordinates as so many as another vector has: a third that is 0 need not be written. */
+function fitted(vector: readonly [Node, Node, Node], other: Node): Node {
+  const isFlat = canonical(vector[2]) === canonical(numberOf(0)) && childrenOf(other).length === 2;
+  return {kind: 'tuple', open: '(', close: ')', items: isFlat ? vector.slice(0, 2) : vector};
 }
 
 function isSetOperation(node: Node): boolean {

@@ -1,12 +1,14 @@
 import {type Node, numberOf} from './ast.js';
 import {Budget, TooComplex} from './budget.js';
 import {choiceOf, goldChoice, optionOf, proseChoice, sameChoices} from './choice.js';
-import {clean, maxAnswerLength, numberWord, plainWords} from './clean.js';
+import {clean, maxAnswerLength} from './clean.js';
 import {areEqual, type CompareOptions} from './compare.js';
 import {NotMathematics} from './cursor.js';
 import {behindThinking, type Extracted, type Extractor, extractAnswer} from './extract.js';
 import {parse} from './parse.js';
 import {areSameTimes} from './time.js';
+import {areOtherCoins, inOtherUnits} from './units.js';
+import {areSameWords, numberWord, plainWords} from './words.js';
 
 export interface MathGradeOptions extends CompareOptions {
   /** Where the answer is looked for; everywhere when left out. */
@@ -38,6 +40,8 @@ export function gradeMath(gold: string, answer: string, options: MathGradeOption
   const letter = goldChoice(wanted);
   if (letter !== undefined && answer.length <= 300 && choiceOf(clean(answer)) === letter)
     return {correct: true, extracted: letter, gold: wanted, reason: 'the same choice'};
+  if (answer.length <= 300 && areSameWords(clean(wanted), clean(answer)))
+    return {correct: true, extracted: answer.trim(), gold: wanted, reason: 'the same words'};
   const extracted = answerOf(answer, options.extract);
   const isProse =
     options.extract === undefined && (extracted === undefined || !['boxed', 'hashes'].includes(extracted.by));
@@ -71,7 +75,10 @@ function gradeAnswer(wanted: string, found: string, options: MathGradeOptions): 
   try {
     const goldReading = read(wanted, budget);
     if (goldReading === 'too complex') return grade(null, 'the gold answer asks for too much work');
-    return grade(...judge(goldReading, read(found, budget), options, budget));
+    const verdict = judge(goldReading, read(found, budget), options, budget);
+    if (verdict[0]) return grade(...verdict);
+    const other = inOtherUnits(wanted, found);
+    return grade(...(other ? judge(goldReading, read(other, budget), options, budget) : verdict));
   } catch (error) {
     if (!(error instanceof TooComplex)) throw error;
     return isTooComplex(wanted, options)
@@ -102,6 +109,7 @@ export function isGradable(gold: string): boolean {
 }
 
 interface Reading {
+  readonly raw: string;
   readonly text: string;
   readonly node?: Node;
 }
@@ -109,9 +117,9 @@ interface Reading {
 function read(raw: string, budget: Budget): Reading | 'too complex' {
   const text = clean(raw);
   try {
-    return {text, node: parse(text, budget)};
+    return {raw, text, node: parse(text, budget)};
   } catch (error) {
-    if (error instanceof NotMathematics) return {text};
+    if (error instanceof NotMathematics) return {raw, text};
     if (error instanceof TooComplex) return 'too complex';
     throw error;
   }
@@ -127,7 +135,8 @@ function judge(
   if (gold.text === answer.text && gold.text !== '') return [true, 'the same text'];
   const choice = goldChoice(gold.text);
   if (choice !== undefined && choiceOf(answer.text) === choice) return [true, 'the same choice'];
-  if (sameWords(gold.text, answer.text)) return [true, 'the same words'];
+  if (areSameWords(gold.text, answer.text)) return [true, 'the same words'];
+  if (areOtherCoins(gold.raw, answer.raw)) return [false, 'dollars and cents'];
   const isSameTime = areSameTimes(gold.text, answer.text);
   if (isSameTime !== undefined) return [isSameTime, isSameTime ? 'the same time' : 'another time'];
   if (sameChoices(gold.text, answer.text)) return [true, 'the same choices'];
@@ -141,8 +150,8 @@ function judge(
   if (answer.node === undefined) return [false, 'the answer is no mathematics that can be read'];
   if (areEqual(gold.node, answer.node, options, budget)) return [true, 'equal'];
   for (const [g, a] of [
-    [withPoint(gold), answer],
-    [gold, withPoint(answer)],
+    [withPoint(gold, 2), answer],
+    [gold, withPoint(answer, 1)],
   ] as const) {
     if (!g || !a) continue;
     const [goldPoint, answerPoint] = [read(g.text, budget), read(a.text, budget)];
@@ -183,7 +192,7 @@ function isAllMathematics(text: string): boolean {
   if (
     (outside.replace(/\\[A-Za-z]+(?:\{[A-Za-z ]*\})?/g, ' ').match(/\p{L}{3,}/gu) ?? []).some(
       (word) =>
-        !/^(?:and|percent|pct|percentage|thousand|million|billion|trillion|sin|cos|tan|log|sqrt|exp|arcsin|arccos|arctan|infty|pi)$/i.test(
+        !/^(?:and|percent|pct|percentage|cents?|dollars?|thousand|million|billion|trillion|sin|cos|tan|log|sqrt|exp|arcsin|arccos|arctan|infty|pi)$/i.test(
           word,
         ),
     )
@@ -198,21 +207,10 @@ function isAllMathematics(text: string): boolean {
   }
 }
 
-const truths: Readonly<Record<string, string>> = {true: 'yes', false: 'no'};
-
-/** Words are compared as words; digits and signs are not. */
-function sameWords(gold: string, answer: string): boolean {
-  const [g, a] = [gold, answer].map((text) => truths[plainWords(text)] ?? plainWords(text)) as [string, string];
-  return (
-    g === a &&
-    /\p{L}/u.test(g) &&
-    !/[\d+*/=<>^]/.test(g) &&
-    (/\p{L}{2}/u.test(g) || gold.replace(/\\text|[{}]/g, '') === answer.replace(/\\text|[{}]/g, ''))
-  );
-}
-
-/** `1000,99` with a decimal point. */
-function withPoint({text}: Reading): Reading | undefined {
+/** `1000,99` with a decimal point. Of a gold answer, `0,1` is rather a list. */
+function withPoint({text}: Reading, fewest: number): {readonly text: string} | undefined {
   const match = /^(-?\d+),(\d+)$/.exec(text);
-  return match && !(match[2]?.length === 3 && match[1] !== '0') ? {text: `${match[1]}.${match[2]}`} : undefined;
+  return match && (match[2] as string).length >= fewest && !(match[2]?.length === 3 && match[1] !== '0')
+    ? {text: `${match[1]}.${match[2]}`}
+    : undefined;
 }

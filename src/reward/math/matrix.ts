@@ -26,6 +26,32 @@ export function matrixOf(node: Node, budget: Budget): Rows | undefined {
   return product?.map((row) => row.map((entry) => ({kind: 'product', items: [...factors, entry]})));
 }
 
+const units = ['i', 'j', 'k'];
+
+/** The coordinates of `2i - 3j + k`; undefined where a node is no such sum, or might be a complex number. */
+export function vectorOf(node: Node): readonly [Node, Node, Node] | undefined {
+  const terms = node.kind === 'sum' ? node.items : [node];
+  const coordinates: [Node[], Node[], Node[]] = [[], [], []];
+  for (const term of terms) {
+    const factors = (term.kind === 'product' ? term.items : [term]).flatMap((one) =>
+      one.kind === 'product' ? one.items : [one],
+    );
+    const found = factors.filter((one) => one.kind === 'symbol' && units.includes(one.name));
+    const [unit] = found;
+    if (found.length !== 1 || unit?.kind !== 'symbol') return undefined;
+    const rest = factors.filter((one) => one !== unit);
+    coordinates[units.indexOf(unit.name) as 0 | 1 | 2].push(
+      rest.length === 0 ? numberOf(1) : {kind: 'product', items: rest},
+    );
+  }
+  if (coordinates[1].length + coordinates[2].length === 0) return undefined;
+  return coordinates.map((items): Node => (items.length === 0 ? numberOf(0) : {kind: 'sum', items})) as unknown as [
+    Node,
+    Node,
+    Node,
+  ];
+}
+
 function addRows(a: Rows, b: Rows, budget: Budget): Rows | undefined {
   if (a.length !== b.length || a[0]?.length !== b[0]?.length) return undefined;
   return a.map((row, i) =>

@@ -68,6 +68,10 @@ class Parser extends Cursor {
   private bars = 0;
   /** Inside the argument of a trigonometric function, where a degree is not just a unit. */
   private isAngle = false;
+  /** Directly inside the braces of a set, where a colon says "such that". */
+  private isSuchThat = false;
+  /** Inside `]a, b[`, where a bracket that opens closes. */
+  private isTurned = false;
 
   answer(): Node {
     const node = this.alternatives();
@@ -146,7 +150,7 @@ class Parser extends Cursor {
 
   private ratio(): Node {
     const items = [this.sum()];
-    while (this.isMark(':') && !this.isListEnd()) {
+    while (this.isMark(':') && !this.isSuchThat) {
       this.next();
       items.push(this.sum());
     }
@@ -241,10 +245,12 @@ class Parser extends Cursor {
       const isPower = this.tokens[this.at - 2]?.text === '^' && token.isApart && this.isMark('^', 1);
       return !isBehindNumber || this.isMark('/', 1) || isPower;
     }
-    if (token.kind === 'letter' || token.kind === 'command') return true;
+    if (token.kind === 'command') return token.text !== 'choose' && token.text !== 'over';
+    if (token.kind === 'letter') return true;
     if (token.kind === 'environment') return token.text.startsWith('begin');
     if (token.kind !== 'mark') return false;
     if (token.text === '|' || token.text === '‖') return this.bars === 0;
+    if (token.text === '[' && this.isTurned) return false;
     return ['(', '[', '{', '⦃', '⟨', '⌊', '⌈'].includes(token.text);
   }
 
@@ -476,6 +482,15 @@ class Parser extends Cursor {
       if (this.take('}')) throw new NotMathematics('an empty group');
       const node = this.alternatives();
       this.skipUnits();
+      const infix = this.peek();
+      if (infix.kind === 'command' && (infix.text === 'choose' || infix.text === 'over')) {
+        this.next();
+        const below = this.alternatives();
+        this.expect('}');
+        return infix.text === 'over'
+          ? multiply(node, reciprocal(below))
+          : {kind: 'call', name: 'binom', args: [node, below]};
+      }
       this.expect('}');
       return node;
     });
@@ -506,11 +521,11 @@ class Parser extends Cursor {
   private tuple(open: string): Node {
     return this.nested(() => {
       if (this.isMark(')') || this.isMark(']')) throw new NotMathematics('empty brackets');
-      const bars = this.bars;
-      this.bars = 0;
+      const outer = [this.bars, this.isSuchThat, this.isTurned] as const;
+      [this.bars, this.isSuchThat, this.isTurned] = [0, false, open === ']'];
       const node = this.alternatives();
       this.skipUnits();
-      this.bars = bars;
+      [this.bars, this.isSuchThat, this.isTurned] = outer;
       const close = this.next();
       if (close.kind !== 'mark' || ![')', ']', '['].includes(close.text))
         throw new NotMathematics(`expected a closing bracket, got ${close.text}`);
@@ -531,19 +546,18 @@ class Parser extends Cursor {
   private set(): Node {
     return this.nested(() => {
       if (this.take('⦄')) return {kind: 'set', items: []};
-      const bars = this.bars;
-      this.bars = 1; // a bar in here says "such that"
+      const outer = [this.bars, this.isSuchThat, this.isTurned] as const;
+      [this.bars, this.isSuchThat, this.isTurned] = [1, true, false];
       const node = this.alternatives();
       this.skipUnits();
-      this.bars = bars;
-      if (this.take('|')) {
+      [this.bars, this.isSuchThat, this.isTurned] = outer;
+      if (this.take('|') || this.take(':')) {
         const condition = this.alternatives();
         this.skipUnits();
         this.expect('⦄');
-        return {kind: 'builder', condition};
+        return builderOf(node, condition);
       }
       this.expect('⦄');
-      if (node.kind === 'ratio' && node.items.length === 2) return {kind: 'builder', condition: node.items[1] as Node};
       return {kind: 'set', items: node.kind === 'list' ? node.items : [node]};
     });
   }
@@ -620,6 +634,14 @@ class Parser extends Cursor {
   private skipTo(mark: string): void {
     while (this.peek().kind !== 'end' && !this.take(mark)) this.next();
   }
+}
+
+/** `{x | …}`. Of other things than real numbers, and of expressions, only what is written equally is equal. */
+function builderOf(element: Node, condition: Node): Node {
+  const [name, domain] = element.kind === 'relation' && element.operators[0] === '∈' ? element.items : [element];
+  const isReal = domain === undefined || (domain.kind === 'symbol' && domain.name === 'mathbb R');
+  if (name?.kind === 'symbol' && isReal) return {kind: 'builder', condition};
+  return {kind: 'opaque', name: 'builder', args: [element, condition]};
 }
 
 /** Several equations that hold together; or the pieces of a function, each a value and its condition, in any order. */

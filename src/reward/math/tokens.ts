@@ -288,7 +288,8 @@ function closing(text: string, from: number): number {
 const units = new Set(
   (
     'cm mm km dm nm um ft in yd mi kg mg lb lbs oz ml dl cl hr hrs min mins sec secs ms deg rad rads mph kph kmh hz khz mhz ghz kw kwh mw ev kev mev gev kj mj pa kpa mpa atm mol mmol ' +
-    'usd eur gbp rmb cny inr pct sq cu am pm au ly pc bits gb mb kb tb rpm rps db kn ma mv kv yr yrs'
+    'usd eur gbp rmb cny inr pct sq cu am pm au ly pc bits gb mb kb tb rpm rps db kn ma mv kv yr yrs ' +
+    'per day men cup way ton box egg kid lap'
   ).split(' '),
 );
 
