@@ -1,25 +1,33 @@
-import type {Command} from 'commander';
+import {existsSync} from 'node:fs';
+import {type Command, InvalidArgumentError} from 'commander';
 import {type RunConfig, runSchema} from '../config.js';
 import {readConfigFile} from '../config-file.js';
-import {readQuestions} from '../data/questions.js';
+import {nearest} from '../config-keys.js';
 import {IlrError} from '../errors.js';
-import {evaluateSolo} from '../evaluate.js';
-import {type AgentProfile, readProfile} from '../record/agent-folder.js';
-import {loadRewardFunction} from '../reward/reward.js';
-import {type Interval, meanInterval} from '../statistics.js';
-import type {Question, RewardFunction} from '../types.js';
-import {loadAgent} from './agents.js';
+import {EvalFolder} from '../eval/folder.js';
+import type {EvalPlan} from '../eval/plan.js';
+import {type EvalMode, type EvalReport, type EvalResult, type EvalSettings, evalModes} from '../eval/report.js';
+import {runEvaluation} from '../eval/run.js';
+import {commandLine} from './command-line.js';
+import {type OpenedBenchmarks, openBenchmarks} from './eval-benchmarks.js';
+import {type FoundModels, findEvalModels} from './eval-models.js';
+import {EvalProgress} from './eval-progress.js';
+import {terminalTables} from './eval-table.js';
 import {interruptedExitCode, interruptSignals, isInterruption} from './interrupt.js';
-import {type FoundModel, findModels} from './models.js';
 import {collect, count, device, positive, temperature} from './options.js';
-import {Progress} from './progress.js';
 import {addSamplingFlags, type SamplingFlags, samplingOf} from './sampling-flags.js';
+import {versions} from './versions.js';
 
 interface EvalArguments extends SamplingFlags {
-  readonly data: string;
+  readonly data?: readonly string[];
   readonly config?: string;
   readonly questions?: number;
+  readonly modes: readonly EvalMode[];
   readonly samples: number;
+  readonly k?: readonly number[];
+  readonly rounds: number;
+  readonly strategy?: EvalSettings['strategy'];
+  readonly validation?: string;
   readonly seed: number;
   readonly temperature?: number;
   readonly maxNewTokens?: number;
@@ -30,36 +38,48 @@ interface EvalArguments extends SamplingFlags {
   readonly field?: readonly string[];
   readonly base?: string;
   readonly device: string;
+  readonly dtype?: 'float32' | 'bfloat16';
+  readonly batch: number;
+  readonly output: string;
   readonly json?: boolean;
 }
 
-/** One model's solo accuracy; shares from 0 to 1, with 95 % bootstrap intervals over questions. */
-export interface EvalReport {
-  readonly model: string;
-  readonly folder: string;
-  readonly questions: number;
-  readonly greedy: Interval;
-  /** Left out with `--samples 0`. */
-  readonly sampled?: Interval;
-  readonly samples: number;
-  readonly wellFormed: number;
-}
+const help = `
+Examples:
+  $ ilr-native eval runs/a/final --data test.jsonl                     each agent of a run, alone
+  $ ilr-native eval base runs/a/final --data gsm8k.jsonl --data math.jsonl --samples 8 --k 1,4,8
+  $ ilr-native eval runs/a/final --data test.jsonl --modes solo,debate,idea3   alone, and answering together
+
+The output folder gets report.html, report.md and report.json, and samples.jsonl with every answer. An answer that is there is not asked
+again: after Ctrl-C the same command goes on, and ends in the same report. docs/eval.md says what each number means.`;
 
 export function register(program: Command): void {
   const command = program
     .command('eval')
-    .description('Measure how often a model, or each agent of a checkpoint, is right alone.')
-    .argument('<model>', 'Hugging Face folder, adapter, checkpoint, or the output folder of a run')
-    .requiredOption('--data <file>', 'questions, JSON lines')
-    .option('--config <file>', "take prompt, reward and data fields from a run's configuration")
-    .option('--questions <count>', 'only the first ones', positive)
+    .description('Measure models on question files: greedy pass@1, mean@k, pass@k, maj@k, with intervals and tests.')
+    .argument('<models...>', 'Hugging Face folders, adapters, checkpoints, or the output folders of runs')
+    .option('--data <file>', 'questions; may be repeated', collect)
+    .option('--config <file>', "take prompts, reward and data fields from a run's configuration")
+    .option('--questions <count>', 'only the first ones of each', positive)
+    .option('--modes <list>', 'solo, debate and idea3, separated by commas', modes, ['solo'])
     .option('--samples <count>', 'sampled answers per question beside the greedy one', count, 4)
+    .option('--k <list>', 'the k of pass@k and maj@k, separated by commas (default: as many as samples)', kList)
+    .option('--rounds <count>', 'of a debate: times each model reads the others and answers again', positive, 1)
+    .option(
+      '--strategy <name>',
+      'of idea3: cooperative, competitive, fixed (drawn), adaptive (default: adaptive with --validation, else fixed)',
+      strategy,
+    )
+    .option('--validation <file>', 'questions that measure the abilities which the adaptive strategy follows')
     .option('--seed <number>', 'of sampling and bootstrap', count, 0)
     .option('--temperature <number>', 'of the sampled answers (default: as in training, else 1)', temperature)
     .option('--max-new-tokens <count>', 'length of an answer (default: as in training, else 1024)', positive)
     .option('--prompt <text>', 'what is asked; {question} is filled in (default: as in training)')
-    .option('--system <text>', 'system prompt (default: as in training)')
-    .option('--reward <function>', 'numeric, math, exact or a module (default: as --config says, else numeric)')
+    .option('--system <text>', 'system prompt (default: as in training, else none)')
+    .option(
+      '--reward <name>',
+      'numeric, math, exact, or a module that exports a RewardFunction (default: as --config says, else numeric)',
+    )
     .option(
       '--answer <where>',
       'where the gold answer stands: field, gsm8k (after ####) or boxed (default: as --config says, else field)',
@@ -67,35 +87,163 @@ export function register(program: Command): void {
     .option('--field <name=field>', 'id, question, answer or level under another name; may be repeated', collect)
     .option('--base <folder>', "an adapter's base (default: the folder that adapter_config.json names)")
     .option('--device <device>', 'cpu, cuda, cuda:N or auto', device, 'auto')
-    .option('--json', 'one JSON array, for programs');
-  addSamplingFlags(command).action(evalCommand);
+    .option('--dtype <dtype>', 'float32 or bfloat16 (default: as --config says, else float32)', dtype)
+    .option('--batch <count>', 'questions that are asked, and saved, together', positive, 32)
+    .option('--output <folder>', 'where report and answers go', 'runs/eval')
+    .option('--json', 'print the results as one JSON array, for programs');
+  addSamplingFlags(command).addHelpText('after', help).action(evalCommand);
 }
 
-async function evalCommand(folder: string, options: EvalArguments): Promise<void> {
+async function evalCommand(paths: readonly string[], options: EvalArguments): Promise<void> {
+  requireTogether(options);
   const settings = await settingsOf(options);
-  const {questions, warnings} = await readQuestions(options.data, settings.data);
-  const reward = await loadRewardFunction(options.reward ?? settings.reward.function, process.cwd());
   const interrupt = interruptSignals();
-  const progress = new Progress(process.stderr, {agents: [], steps: 0});
+  const progress = new EvalProgress(process.stderr);
   try {
-    for (const message of warnings) progress.onEvent({type: 'warning', message});
-    const reports: EvalReport[] = [];
-    for (const model of await findModels(folder))
-      reports.push(
-        await evaluateModel(model, questions.slice(0, options.questions), reward, settings, options, {
-          signal: interrupt.first,
-          progress,
-        }),
-      );
+    const report = await evaluate(paths, options, settings, {progress, signal: interrupt.first});
     progress.finish();
-    process.stdout.write(options.json ? `${JSON.stringify(reports, null, 2)}\n` : tableOf(reports));
+    process.stdout.write(options.json ? `${JSON.stringify(resultsOf(report), null, 2)}\n` : terminalTables(report));
+    progress.line(
+      `The report is in ${options.output}: report.html, report.md, report.json; every answer in samples.jsonl.`,
+    );
   } catch (error) {
     if (!isInterruption(error, interrupt.first)) throw error;
     process.exitCode = interruptedExitCode;
+    progress.finish();
+    const again = commandLine(['ilr-native', ...process.argv.slice(2)]);
+    progress.line(`Stopped; the answers so far are saved in ${options.output}. To go on: ${again}`);
   } finally {
     progress.finish();
     interrupt.dispose();
   }
+}
+
+interface Context {
+  readonly progress: EvalProgress;
+  readonly signal: AbortSignal;
+}
+
+async function evaluate(
+  paths: readonly string[],
+  options: EvalArguments,
+  settings: RunConfig,
+  {progress, signal}: Context,
+): Promise<EvalReport> {
+  const onWarning = (message: string) => progress.onEvent({type: 'warning', message});
+  const validation = options.modes.includes('idea3') ? (options.validation ?? settings.data.validation) : undefined;
+  const benchmarks = await openBenchmarks({...options, data: options.data ?? [], settings, onWarning}, validation);
+  try {
+    const found = await findEvalModels(paths, {
+      ...options,
+      sampling: samplingOf(options),
+      settings,
+      isConfigured: options.config !== undefined,
+    });
+    const plan = planOf(options, settings, found, benchmarks);
+    warnOfPrompts(plan, onWarning);
+    const folder = await EvalFolder.open(options.output);
+    try {
+      const report = await runEvaluation(plan, {
+        answers: folder.answers,
+        strategies: folder.strategies,
+        signal,
+        onEvent: progress.onEvent,
+      });
+      await folder.write(report);
+      return report;
+    } finally {
+      await folder.close();
+    }
+  } finally {
+    await benchmarks.close();
+  }
+}
+
+function planOf(
+  options: EvalArguments,
+  settings: RunConfig,
+  {models, named}: FoundModels,
+  {benchmarks, validation, validationReward}: OpenedBenchmarks,
+): EvalPlan {
+  const {samples, seed, rounds, batch} = options;
+  const isTogether = options.modes.some((mode) => mode !== 'solo');
+  if (isTogether && named.length < 2)
+    throw new IlrError(
+      'ILR_INVALID_ARGUMENT',
+      `--modes ${options.modes.join(',')}: expected at least two models that answer together, got one. Name another, or the same one twice.`,
+    );
+  const strategy = options.modes.includes('idea3') ? strategyOf(options, settings, validation.length) : undefined;
+  return {
+    models,
+    group: isTogether ? named : [],
+    benchmarks,
+    settings: {
+      seed,
+      modes: evalModes.filter((mode) => options.modes.includes(mode)),
+      samples,
+      k: options.k ?? (samples > 0 ? [samples] : []),
+      ...(strategy && {strategy}),
+      ...(options.modes.includes('debate') && {rounds}),
+      level: 0.95,
+      resamples: 10_000,
+    },
+    dialogue: (models[named[0] as number] as FoundModels['models'][number]).dialogue,
+    reward: settings.reward,
+    batch,
+    versions: versions(),
+    cooperativeShare: settings.strategy.cooperativeShare,
+    ...(strategy === 'adaptive' && {
+      adaptive: {
+        difficulty: settings.difficulty,
+        choose: settings.strategy.choose === 'question' ? ('question' as const) : ('agent' as const),
+        validation: validation.slice(0, settings.ability.questions),
+        reward: validationReward,
+        rewardName: options.reward ?? settings.reward.function,
+      },
+    }),
+  };
+}
+
+function strategyOf(
+  {strategy, config}: EvalArguments,
+  settings: RunConfig,
+  validation: number,
+): NonNullable<EvalSettings['strategy']> {
+  const isFixed = config !== undefined && settings.strategy.choose === 'fixed';
+  const chosen = strategy ?? (validation > 0 && !isFixed ? 'adaptive' : 'fixed');
+  if (chosen === 'adaptive' && validation === 0)
+    throw new IlrError(
+      'ILR_INVALID_ARGUMENT',
+      '--strategy adaptive: expected questions that measure abilities, got none. Name them with --validation <file>.',
+    );
+  return chosen;
+}
+
+/** Models that talk are asked in the same words. */
+function warnOfPrompts({models, group, dialogue}: EvalPlan, onWarning: (message: string) => void): void {
+  const others = group.map((place) => models[place]).filter((model) => model?.prompt !== dialogue.prompts.share);
+  if (others.length > 0)
+    onWarning(
+      `models that answer together are asked as ${models[group[0] as number]?.name} was in training, ` +
+        `others were asked otherwise (${[...new Set(others.map((model) => model?.name))].join(', ')}); --prompt says what is asked of all`,
+    );
+}
+
+/** All that can be said of the options without a file. */
+function requireTogether({data = [], k = [], samples, prompt}: EvalArguments): void {
+  if (data.length === 0)
+    throw new IlrError('ILR_INVALID_ARGUMENT', 'expected questions: name a file with --data <file>');
+  const missing = data.find((file) => !existsSync(file));
+  if (missing !== undefined)
+    throw new IlrError('ILR_IO', `${missing}: expected a question file, got nothing (looked in ${process.cwd()})`);
+  const large = k.find((each) => each > samples);
+  if (large !== undefined)
+    throw new IlrError(
+      'ILR_INVALID_ARGUMENT',
+      `--k ${large}: expected at most as many as there are samples (${samples}); raise --samples`,
+    );
+  if (prompt !== undefined && !prompt.includes('{question}'))
+    throw new IlrError('ILR_INVALID_ARGUMENT', '--prompt: expected the placeholder {question}, or nothing is asked');
 }
 
 /** What `--config` says, else the defaults. */
@@ -126,91 +274,48 @@ function fieldsOf(pairs: readonly string[]): Partial<RunConfig['data']['fields']
   );
 }
 
-async function evaluateModel(
-  {name, folder}: FoundModel,
-  questions: readonly Question[],
-  reward: RewardFunction,
-  settings: RunConfig,
-  options: EvalArguments,
-  {signal, progress}: {signal: AbortSignal; progress: Progress},
-): Promise<EvalReport> {
-  const profile = options.config === undefined ? await readProfile(folder) : undefined;
-  const trained = settings.agents.find((agent) => options.config !== undefined && agent.name === name);
-  const agent = await loadAgent(folder, {
-    name,
-    system: options.system ?? trained?.system,
-    temperature:
-      options.temperature ??
-      (options.config === undefined ? undefined : settings.eval.temperature) ??
-      trained?.temperature,
-    sampling: {...(settings.eval.sampling ?? trained?.sampling), ...samplingOf(options)},
-    chat: trained?.chat,
-    template: trained?.template,
-    base: options.base,
-    device: options.device,
-    trainable: false,
-  });
-  try {
-    const {greedy, sampled, wellFormed} = await evaluateSolo(agent, questions, {
-      config: {seed: options.seed, dialogue: dialogueOf(settings, profile, options), reward: settings.reward},
-      reward,
-      samples: options.samples,
-      signal,
-      onProgress: () => (done, total, tokens) =>
-        progress.onEvent({type: 'phase', step: 0, phase: 'eval', agent: name, done, total, tokens}),
-      onWarning: (message) => progress.onEvent({type: 'warning', message}),
-    });
-    const interval = (values: readonly number[]) => meanInterval(values, {seed: options.seed});
-    return {
-      model: name,
-      folder,
-      questions: questions.length,
-      greedy: interval(greedy),
-      ...(sampled.length > 0 && {sampled: interval(sampled)}),
-      samples: options.samples,
-      wellFormed,
-    };
-  } finally {
-    await agent.close();
-  }
+function modes(text: string): readonly EvalMode[] {
+  return text.split(',').map((word) => oneOf(word.trim(), evalModes));
 }
 
-function dialogueOf(
-  {dialogue}: RunConfig,
-  profile: AgentProfile | undefined,
-  {prompt, maxNewTokens}: EvalArguments,
-): RunConfig['dialogue'] {
-  return {
-    maxNewTokens: {
-      ...dialogue.maxNewTokens,
-      share: maxNewTokens ?? profile?.maxNewTokens ?? dialogue.maxNewTokens.share,
-    },
-    prompts: {...dialogue.prompts, share: prompt ?? profile?.prompt ?? dialogue.prompts.share},
-  };
+function strategy(text: string): NonNullable<EvalSettings['strategy']> {
+  return oneOf(text, ['cooperative', 'competitive', 'fixed', 'adaptive'] as const);
 }
 
-function tableOf(reports: readonly EvalReport[]): string {
-  const percent = (share: number) => (100 * share).toFixed(1);
-  const cell = (interval: Interval | undefined) =>
-    interval === undefined ? '-' : `${percent(interval.mean)} [${percent(interval.low)}, ${percent(interval.high)}]`;
-  const rows = [
-    ['model', 'questions', 'greedy % [95 %]', 'sampled % [95 %]', 'well-formed %'],
-    ...reports.map((report) => [
-      report.model,
-      String(report.questions),
-      cell(report.greedy),
-      cell(report.sampled),
-      percent(report.wellFormed),
-    ]),
-  ];
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => (row[column] ?? '').length)));
-  return rows
-    .map(
-      (row) =>
-        `${row
-          .map((text, column) => text.padEnd(widths[column] ?? 0))
-          .join('  ')
-          .trimEnd()}\n`,
-    )
-    .join('');
+function dtype(text: string): 'float32' | 'bfloat16' {
+  return oneOf(text, ['float32', 'bfloat16'] as const);
+}
+
+function oneOf<T extends string>(word: string, known: readonly T[]): T {
+  const found = known.find((each) => each === word);
+  if (found !== undefined) return found;
+  const near = nearest(word, known);
+  throw new InvalidArgumentError(
+    `Expected ${known.join(', ')}, got ${JSON.stringify(word)}.${near ? ` Did you mean ${near}?` : ''}`,
+  );
+}
+
+function kList(text: string): readonly number[] {
+  return [...new Set(text.split(',').map((word) => positive(word.trim())))].sort((a, b) => a - b);
+}
+
+/** The results as `--json` prints them: one object each, with the greedy and the mean sampled accuracy by name. */
+function resultsOf({results, models, settings: {samples}}: EvalReport): unknown[] {
+  return results.map((result) => ({
+    model: result.model,
+    folder: models.find(({name}) => name === result.model)?.folder,
+    benchmark: result.benchmark,
+    mode: result.mode,
+    questions: result.questions,
+    greedy: intervalOf(result, 'greedy'),
+    ...(samples > 0 && {sampled: intervalOf(result, `mean@${samples}`)}),
+    samples,
+    wellFormed: result.greedy?.wellFormed,
+    scores: result.scores,
+    figures: {greedy: result.greedy, sampled: result.sampled},
+  }));
+}
+
+function intervalOf({scores}: EvalResult, name: string): unknown {
+  return scores.find((score) => score.name === name)?.interval;
 }

@@ -3,6 +3,7 @@ import path from 'node:path';
 import type {Command} from 'commander';
 import {readConfigFile} from '../config-file.js';
 import {IlrError} from '../errors.js';
+import {commandLine} from './command-line.js';
 import {interruptedExitCode, interruptSignals, isInterruption} from './interrupt.js';
 import {collect, device} from './options.js';
 import {Progress} from './progress.js';
@@ -80,9 +81,5 @@ function commandOf(file: string, {set = [], device, output}: TrainArguments): st
   const words = ['ilr-native', 'train', file, ...set.flatMap((value) => ['--set', value])];
   if (device !== undefined) words.push('--device', device);
   if (output !== undefined) words.push('--output', output);
-  return [...words, '--resume'].map(quote).join(' ');
-}
-
-function quote(word: string): string {
-  return /^[\w./:=@%+,-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+  return commandLine([...words, '--resume']);
 }

@@ -24,7 +24,7 @@ export type EvalEvent =
       readonly total: number;
       /** Of `done`: there before this run. */
       readonly known: number;
-      /** Written in this run for this unit. */
+      /** Written in this run for this unit, those of batches under way included. */
       readonly tokens: number;
     }
   | {readonly type: 'loading'; readonly models: readonly string[]}
@@ -83,6 +83,7 @@ async function answerUnit(
   report();
   if (missing.length === 0) return;
   const agents = await open();
+  const warnings = new Warnings((message) => options.onEvent?.({type: 'warning', message}));
   await twoAtOnce(missing, async (batch) => {
     throwIfAborted(options.signal);
     const answers = await answerBatch(agents, batch.questions, {
@@ -95,13 +96,37 @@ async function answerUnit(
       rounds: plan.settings.rounds,
       strategies: batch.strategies,
       signal: options.signal,
-      onWarning: (message) => options.onEvent?.({type: 'warning', message}),
+      onProgress: () => {
+        let seen = 0;
+        return (_done, _total, tokens) => {
+          state.tokens += tokens - seen;
+          seen = tokens;
+          report();
+        };
+      },
+      onWarning: warnings.add,
     });
     await options.answers.add(answers);
     state.done += batch.questions.length;
-    state.tokens += answers.reduce((sum, {tokens}) => sum + tokens, 0);
     report();
   });
+  warnings.end();
+}
+
+/** The first few of a unit; a context that is too short would give one for each question. */
+class Warnings {
+  private count = 0;
+  private readonly shown = 3;
+
+  constructor(private readonly warn: (message: string) => void) {}
+
+  readonly add = (message: string): void => {
+    if (++this.count <= this.shown) this.warn(message);
+  };
+
+  end(): void {
+    if (this.count > this.shown) this.warn(`… and ${this.count - this.shown} more warnings of this kind`);
+  }
 }
 
 export function dialogueOf({dialogue}: EvalPlan, {mode, members}: EvalUnit): EvalPlan['dialogue'] {

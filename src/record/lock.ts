@@ -11,15 +11,15 @@ export class Lock {
     this.file = file;
   }
 
-  /** @throws IlrError `ILR_INVALID_ARGUMENT` when a living process holds it. */
-  static async take(folder: string): Promise<Lock> {
+  /** @throws IlrError `ILR_INVALID_ARGUMENT` when a living process holds it; `doing` says what such a process does. */
+  static async take(folder: string, doing = 'training'): Promise<Lock> {
     const file = path.join(folder, 'run.lock');
     const holder = await readFile(file, 'utf8').catch(() => '');
     const pid = Number.parseInt(holder, 10);
     if (pid !== process.pid && holder !== '' && holder === (await identityOf(pid)))
       throw new IlrError(
         'ILR_INVALID_ARGUMENT',
-        `process ${pid} is training in ${folder}: wait for it or stop it, or give another output folder`,
+        `process ${pid} is ${doing} in ${folder}: wait for it or stop it, or give another output folder`,
       );
     await withIo('writing', file, async () => writeFile(file, await identityOf(process.pid)));
     return new Lock(file);
