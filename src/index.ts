@@ -1,4 +1,5 @@
 export {type LoadAgentOptions, type LoadedAgent, loadAgent, type OpenedRun, openRun} from './cli/agents.js';
+export {type EvaluateModelsOptions, evaluateModels} from './cli/evaluate-models.js';
 export {type RunOptions, type RunResult, runTraining} from './cli/run.js';
 export {type SampledText, type SampleTextOptions, sampleText} from './cli/sample.js';
 export {printable} from './cli/terminal.js';
@@ -9,6 +10,11 @@ export {type QuestionFile, type QuestionFormat, readQuestions} from './data/ques
 export {IlrError, type IlrErrorCode, ilrErrorCodes} from './errors.js';
 export {estimateConfig} from './estimate/plan.js';
 export type {RunEstimate} from './estimate/run.js';
+export {toMarkdown} from './eval/markdown.js';
+export type * from './eval/report.js';
+export type {EvalEvent} from './eval/run.js';
+export {majority, passAtK, type Vote} from './eval/scores.js';
+export {holm, mcnemarTest, permutationTest} from './eval/significance.js';
 export {
   type DebateEvaluation,
   type DebateOptions,

@@ -1,22 +1,17 @@
 import {existsSync} from 'node:fs';
 import {type Command, InvalidArgumentError} from 'commander';
-import {type RunConfig, runSchema} from '../config.js';
+import type {RunConfig} from '../config.js';
 import {readConfigFile} from '../config-file.js';
 import {nearest} from '../config-keys.js';
 import {IlrError} from '../errors.js';
-import {EvalFolder} from '../eval/folder.js';
-import type {EvalPlan} from '../eval/plan.js';
 import {type EvalMode, type EvalReport, type EvalResult, type EvalSettings, evalModes} from '../eval/report.js';
-import {runEvaluation} from '../eval/run.js';
 import {commandLine} from './command-line.js';
-import {type OpenedBenchmarks, openBenchmarks} from './eval-benchmarks.js';
-import {type FoundModels, findEvalModels} from './eval-models.js';
 import {EvalProgress} from './eval-progress.js';
 import {terminalTables} from './eval-table.js';
+import {evaluateModels} from './evaluate-models.js';
 import {interruptedExitCode, interruptSignals, isInterruption} from './interrupt.js';
 import {collect, count, device, positive, temperature} from './options.js';
 import {addSamplingFlags, type SamplingFlags, samplingOf} from './sampling-flags.js';
-import {versions} from './versions.js';
 
 interface EvalArguments extends SamplingFlags {
   readonly data?: readonly string[];
@@ -95,12 +90,25 @@ export function register(program: Command): void {
 }
 
 async function evalCommand(paths: readonly string[], options: EvalArguments): Promise<void> {
-  requireTogether(options);
-  const settings = await settingsOf(options);
+  const missing = options.data?.find((file) => !existsSync(file));
+  if (missing !== undefined)
+    throw new IlrError('ILR_IO', `${missing}: expected a question file, got nothing (looked in ${process.cwd()})`);
+  const {config, field = [], answer, ...rest} = options;
+  const settings = {
+    config: config === undefined ? undefined : (await readConfigFile(config)).config,
+    fields: fieldsOf(field),
+    answer: answerOf(answer),
+  };
   const interrupt = interruptSignals();
   const progress = new EvalProgress(process.stderr);
   try {
-    const report = await evaluate(paths, options, settings, {progress, signal: interrupt.first});
+    const report = await evaluateModels(paths, {
+      ...rest,
+      ...settings,
+      sampling: samplingOf(options),
+      signal: interrupt.first,
+      onEvent: progress.onEvent,
+    });
     progress.finish();
     process.stdout.write(options.json ? `${JSON.stringify(resultsOf(report), null, 2)}\n` : terminalTables(report));
     progress.line(
@@ -116,144 +124,6 @@ async function evalCommand(paths: readonly string[], options: EvalArguments): Pr
     progress.finish();
     interrupt.dispose();
   }
-}
-
-interface Context {
-  readonly progress: EvalProgress;
-  readonly signal: AbortSignal;
-}
-
-async function evaluate(
-  paths: readonly string[],
-  options: EvalArguments,
-  settings: RunConfig,
-  {progress, signal}: Context,
-): Promise<EvalReport> {
-  const onWarning = (message: string) => progress.onEvent({type: 'warning', message});
-  const validation = options.modes.includes('idea3') ? (options.validation ?? settings.data.validation) : undefined;
-  const benchmarks = await openBenchmarks({...options, data: options.data ?? [], settings, onWarning}, validation);
-  try {
-    const found = await findEvalModels(paths, {
-      ...options,
-      sampling: samplingOf(options),
-      settings,
-      isConfigured: options.config !== undefined,
-    });
-    const plan = planOf(options, settings, found, benchmarks);
-    warnOfPrompts(plan, onWarning);
-    const folder = await EvalFolder.open(options.output);
-    try {
-      const report = await runEvaluation(plan, {
-        answers: folder.answers,
-        strategies: folder.strategies,
-        signal,
-        onEvent: progress.onEvent,
-      });
-      await folder.write(report);
-      return report;
-    } finally {
-      await folder.close();
-    }
-  } finally {
-    await benchmarks.close();
-  }
-}
-
-function planOf(
-  options: EvalArguments,
-  settings: RunConfig,
-  {models, named}: FoundModels,
-  {benchmarks, validation, validationReward}: OpenedBenchmarks,
-): EvalPlan {
-  const {samples, seed, rounds, batch} = options;
-  const isTogether = options.modes.some((mode) => mode !== 'solo');
-  if (isTogether && named.length < 2)
-    throw new IlrError(
-      'ILR_INVALID_ARGUMENT',
-      `--modes ${options.modes.join(',')}: expected at least two models that answer together, got one. Name another, or the same one twice.`,
-    );
-  const strategy = options.modes.includes('idea3') ? strategyOf(options, settings, validation.length) : undefined;
-  return {
-    models,
-    group: isTogether ? named : [],
-    benchmarks,
-    settings: {
-      seed,
-      modes: evalModes.filter((mode) => options.modes.includes(mode)),
-      samples,
-      k: options.k ?? (samples > 0 ? [samples] : []),
-      ...(strategy && {strategy}),
-      ...(options.modes.includes('debate') && {rounds}),
-      level: 0.95,
-      resamples: 10_000,
-    },
-    dialogue: (models[named[0] as number] as FoundModels['models'][number]).dialogue,
-    reward: settings.reward,
-    batch,
-    versions: versions(),
-    cooperativeShare: settings.strategy.cooperativeShare,
-    ...(strategy === 'adaptive' && {
-      adaptive: {
-        difficulty: settings.difficulty,
-        choose: settings.strategy.choose === 'question' ? ('question' as const) : ('agent' as const),
-        validation: validation.slice(0, settings.ability.questions),
-        reward: validationReward,
-        rewardName: options.reward ?? settings.reward.function,
-      },
-    }),
-  };
-}
-
-function strategyOf(
-  {strategy, config}: EvalArguments,
-  settings: RunConfig,
-  validation: number,
-): NonNullable<EvalSettings['strategy']> {
-  const isFixed = config !== undefined && settings.strategy.choose === 'fixed';
-  const chosen = strategy ?? (validation > 0 && !isFixed ? 'adaptive' : 'fixed');
-  if (chosen === 'adaptive' && validation === 0)
-    throw new IlrError(
-      'ILR_INVALID_ARGUMENT',
-      '--strategy adaptive: expected questions that measure abilities, got none. Name them with --validation <file>.',
-    );
-  return chosen;
-}
-
-/** Models that talk are asked in the same words. */
-function warnOfPrompts({models, group, dialogue}: EvalPlan, onWarning: (message: string) => void): void {
-  const others = group.map((place) => models[place]).filter((model) => model?.prompt !== dialogue.prompts.share);
-  if (others.length > 0)
-    onWarning(
-      `models that answer together are asked as ${models[group[0] as number]?.name} was in training, ` +
-        `others were asked otherwise (${[...new Set(others.map((model) => model?.name))].join(', ')}); --prompt says what is asked of all`,
-    );
-}
-
-/** All that can be said of the options without a file. */
-function requireTogether({data = [], k = [], samples, prompt}: EvalArguments): void {
-  if (data.length === 0)
-    throw new IlrError('ILR_INVALID_ARGUMENT', 'expected questions: name a file with --data <file>');
-  const missing = data.find((file) => !existsSync(file));
-  if (missing !== undefined)
-    throw new IlrError('ILR_IO', `${missing}: expected a question file, got nothing (looked in ${process.cwd()})`);
-  const large = k.find((each) => each > samples);
-  if (large !== undefined)
-    throw new IlrError(
-      'ILR_INVALID_ARGUMENT',
-      `--k ${large}: expected at most as many as there are samples (${samples}); raise --samples`,
-    );
-  if (prompt !== undefined && !prompt.includes('{question}'))
-    throw new IlrError('ILR_INVALID_ARGUMENT', '--prompt: expected the placeholder {question}, or nothing is asked');
-}
-
-/** What `--config` says, else the defaults. */
-async function settingsOf({config, field = [], answer}: EvalArguments): Promise<RunConfig> {
-  const base =
-    config === undefined
-      ? runSchema.parse({agents: [{name: 'model', model: '.'}], data: {train: ''}})
-      : (await readConfigFile(config)).config;
-  const fields = {...base.data.fields, ...fieldsOf(field)};
-  return {...base, data: {...base.data, fields, answer: answerOf(answer) ?? base.data.answer}};
 }
 
 function answerOf(answer: string | undefined): RunConfig['data']['answer'] | undefined {
