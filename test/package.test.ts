@@ -21,6 +21,7 @@ test('the published package holds what a set-up needs and nothing that npm would
     'native/core/types.h',
     'native/addon/addon.cpp',
     'native/loader/loader.c',
+    'python/run_program.py',
     'recipes/tiny.yaml',
     'README.md',
     'LICENSE',

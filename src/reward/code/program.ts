@@ -1,0 +1,120 @@
+import type {CodeTests} from '../../types.js';
+
+export interface ProgramQuery {
+  /** Functions that the tests call. */
+  readonly names: readonly string[];
+  readonly prefix?: CodeTests['prefix'];
+  /** The text ends where it was cut off, not where its writer ended it. */
+  readonly isCutOff?: boolean;
+}
+
+/**
+The program in a completion: the last fenced Python block, of several the last that defines a function asked for; else the last fenced block that is not in
+another language; else, where there is a `prefix`, what goes on from it, as HumanEval asks a base model; else text that begins as Python does.
+A block that defines none of the functions goes on from the prefix too. undefined: there is none.
+*/
+export function findProgram(completion: string, query: ProgramQuery): string | undefined {
+  const text = completion.replace(/\r\n?/g, '\n');
+  const block = chooseBlock(fencedBlocks(text, query.isCutOff === true), query.names);
+  if (block !== undefined) return withPrefix(block, query);
+  if (/^ {0,3}(?:```|~~~)/m.test(text)) return undefined; // a fence that holds no program
+  if (query.prefix !== undefined && !defines(text, query.names)) {
+    const body = continuation(text, query.isCutOff === true);
+    return body.trim() === '' ? undefined : joined(query.prefix, body);
+  }
+  return bareProgram(text, query);
+}
+
+interface Block {
+  readonly language: string;
+  readonly code: string;
+}
+
+const python = /^(?:python|py|python3|python2|ipython|pycon)?$/i;
+
+/** An open block at the end counts where the text was not cut off. */
+function fencedBlocks(text: string, isCutOff: boolean): readonly Block[] {
+  const blocks: Block[] = [];
+  let open:
+    | {readonly fence: string; readonly language: string; readonly indent: string; readonly lines: string[]}
+    | undefined;
+  for (const line of text.split('\n')) {
+    const [, indent = '', fence, info = ''] = /^([ \t]*)(`{3,}|~{3,})[ \t]*([^`]*)$/.exec(line) ?? [];
+    if (open === undefined) {
+      const language =
+        info
+          .trim()
+          .split(/[\s,:{}]+/)
+          .find(Boolean) ?? '';
+      if (fence) open = {fence, language, indent, lines: []};
+    } else if (fence?.startsWith(open.fence) && info.trim() === '') {
+      blocks.push({language: open.language, code: open.lines.join('\n')});
+      open = undefined;
+    } else {
+      open.lines.push(line.startsWith(open.indent) ? line.slice(open.indent.length) : line);
+    }
+  }
+  if (open !== undefined && !isCutOff) blocks.push({language: open.language, code: open.lines.join('\n')});
+  return blocks.filter(({code}) => code.trim() !== '');
+}
+
+function chooseBlock(blocks: readonly Block[], names: readonly string[]): string | undefined {
+  const named = blocks.filter(({language}) => language !== '' && python.test(language));
+  const plain = blocks.filter(({language}) => language === '');
+  for (const group of [named, plain]) {
+    const chosen = group.findLast(({code}) => defines(code, names)) ?? group.at(-1);
+    if (chosen) return chosen.code;
+  }
+  return undefined;
+}
+
+function withPrefix(code: string, {names, prefix}: ProgramQuery): string {
+  return prefix === undefined || names.length === 0 || defines(code, names) ? code : joined(prefix, code);
+}
+
+function joined(prefix: string, body: string): string {
+  return prefix.endsWith('\n') || body.startsWith('\n') ? prefix + body : `${prefix}\n${body}`;
+}
+
+function defines(code: string, names: readonly string[]): boolean {
+  return names.some((name) => {
+    const escaped = name.replace(/[^\w]/g, '\\$&');
+    return new RegExp(
+      `^(?:(?:async +)?def|class) +${escaped}\\b|^${escaped}[ \\t]*(?::[^=\\n]*)?=(?!=)|^from .* import .*\\b${escaped}\\b`,
+      'm',
+    ).test(code);
+  });
+}
+
+/**
+The body that a base model writes on with, and the functions after it; from the first other statement at the margin on (a call, a print, prose) it is
+no longer the answer. Cut off, the last of several functions is not whole.
+*/
+function continuation(text: string, isCutOff: boolean): string {
+  const lines = text.split('\n');
+  const end = lines.findIndex(
+    (line, i) => i > 0 && /^\S/.test(line) && !/^(?:(?:async +)?def |class |import |from |@|[)\]}])/.test(line),
+  );
+  const kept = end < 0 ? lines : lines.slice(0, end);
+  const last = kept.findLastIndex((line, i) => i > 0 && /^(?:@|(?:async +)?def |class )/.test(line));
+  return (isCutOff && end < 0 && last > 0 ? kept.slice(0, last) : kept).join('\n');
+}
+
+/** Text without a fence that is Python from some line on, up to where it no longer looks so. */
+function bareProgram(text: string, {names}: ProgramQuery): string | undefined {
+  const lines = text.split('\n');
+  const start = lines.findIndex((line) =>
+    /^(?:import \w|from [\w.]+ import |@\w|(?:async +)?def \w+ *\(|class \w+ *[(:])/.test(line),
+  );
+  if (start < 0) return names.length > 0 && defines(text, names) ? text : undefined;
+  const isCode = (line: string) =>
+    line.trim() === '' ||
+    /^[\s#@)\]}"']/.test(line) ||
+    /^(?:async|def|class|import|from|if|elif|else|for|while|try|except|finally|with|return|raise|assert|del|global|pass)\b/.test(
+      line,
+    ) ||
+    /^[\w.]+(?:\[[^\]]*\])?\s*(?:[-+*/%|&^]?=|\(|:)/.test(line);
+  const rest = lines.slice(start);
+  const end = rest.findIndex((line) => !isCode(line));
+  return (end < 0 ? rest : rest.slice(0, end)).join('\n');
+}

@@ -1,0 +1,170 @@
+import test from 'ava';
+import {gradeProgram} from '../../../src/reward/code/grader.js';
+import type {Sandbox} from '../../../src/reward/code/sandbox.js';
+import {testReader} from '../../../src/reward/code/test-reader.js';
+import {job, sandboxTest} from '../../helpers/sandbox.js';
+
+/** Programs that do not add, and want to be taken for one that does. Each fools a verdict by exit code. */
+const cheats: Readonly<Record<string, string>> = {
+  'ends early with sys.exit(0)': 'import sys\nsys.exit(0)',
+  'ends early with os._exit(0)': 'import os\nos._exit(0)',
+  'ends well in the function that is asked for': 'import os\ndef add(a, b): os._exit(0)',
+  'turns a failure into success with atexit': `
+import atexit, os
+atexit.register(lambda: os._exit(0))
+def add(a, b): return None`,
+  'turns a failure into success with sys.excepthook': `
+import os, sys
+sys.excepthook = lambda *error: os._exit(0)
+def add(a, b): return None`,
+  'returns an object that equals everything': `
+class Anything:
+    def __eq__(self, other): return True
+    def __repr__(self): return "3"
+    def __index__(self): return 3
+def add(a, b): return Anything()`,
+  'returns a subclass of int that equals everything': `
+class Number(int):
+    def __eq__(self, other): return True
+    __hash__ = int.__hash__
+def add(a, b): return Number(0)`,
+  'makes json.dumps say passed': `
+import json, json.encoder, os
+json.dumps = lambda *args, **options: '{"passed": true}'
+json.encoder.encode_basestring_ascii = json.encoder.py_encode_basestring_ascii = lambda text: '"passed"'
+json.JSONEncoder.encode = json.dumps
+def add(a, b): os._exit(0)`,
+  'writes success to every descriptor': `
+import os
+def add(a, b):
+    for descriptor in range(64):
+        for line in (b'passed', b'{"passed": true}', b'["passed"]', b'["value",0,true]', b'["verdict",0,true]', b'["ready"]'):
+            try: os.write(descriptor, line + b'\\n')
+            except OSError: pass
+    os._exit(0)`,
+  'prints a success marker':
+    'import os\nprint("all tests passed", flush=True)\nprint("PASSED", flush=True)\nos._exit(0)',
+  'reads the tests from the command line': `
+import re, sys
+def add(a, b):
+    words = "\\n".join(map(str, getattr(sys, "orig_argv", []) + sys.argv))
+    try: words += open("/proc/self/cmdline").read()
+    except OSError: pass
+    found = re.search(r"add\\(%d, %d\\) == (-?\\d+)" % (a, b), words)
+    return int(found.group(1)) if found else None`,
+  'reads the tests from the frames': `
+import re, sys
+def add(a, b):
+    frame, texts = sys._getframe(), []
+    while frame:
+        texts += [str(value) for value in list(frame.f_globals.values()) + list(frame.f_locals.values())]
+        texts += map(str, frame.f_code.co_consts)
+        frame = frame.f_back
+    found = re.search(r"add\\(%d, %d\\) == (-?\\d+)" % (a, b), "\\n".join(texts))
+    return int(found.group(1)) if found else None`,
+  'reads the tests from what the garbage collector knows': `
+import gc, re
+def add(a, b):
+    texts = [value for held in gc.get_objects() if isinstance(held, dict) for value in list(held.values()) if isinstance(value, str)]
+    found = re.search(r"add\\(%d, %d\\) == (-?\\d+)" % (a, b), "\\n".join(texts))
+    return int(found.group(1)) if found else None`,
+  'reads the expected value from the code that called': `
+import sys
+def add(a, b):
+    caller, after = sys._getframe(1), None
+    constants = [value for value in caller.f_code.co_consts if type(value) is int]
+    return constants[constants.index(b, constants.index(a)) + 1] if b in constants[:-1] else None`,
+  'ends the process from a thread': `
+import os, threading, time
+def add(a, b):
+    threading.Thread(target=lambda: os._exit(0)).start()
+    time.sleep(2)`,
+};
+
+const tests = {asserts: ['assert add(19, 23) == 42', 'assert add(1070, 7) == 1077']};
+const honest = 'def add(a, b): return a + b';
+
+/** What is not done here: the tests run beside the program, and its exit code is believed. */
+async function passesByExitCode(sandbox: Sandbox, program: string): Promise<boolean> {
+  const runner =
+    'import sys\nSOURCE = PAYLOAD.decode()\nsys.orig_argv = ["python3", "-c", SOURCE]\nexec(compile(SOURCE, "<test>", "exec"), {"__name__": "tests"})';
+  const {status, exitCode} = await sandbox.run(job(runner, [program, ...tests.asserts].join('\n')));
+  return status === 'exited' && exitCode === 0;
+}
+
+test('there are the 15 cheats of the list', (t) => {
+  t.is(Object.keys(cheats).length, 15);
+});
+
+for (const [what, program] of Object.entries(cheats)) {
+  sandboxTest(`a program that ${what} passes nothing, but by exit code it would`, async (t, sandbox) => {
+    const read = await testReader(sandbox)(tests);
+    const grade = await gradeProgram(sandbox, tests, read, `\`\`\`python\n${program}\n\`\`\``);
+    t.like(grade, {correct: false, passed: 0, total: 2, hasProgram: true});
+    t.true(await passesByExitCode(sandbox, program));
+  });
+}
+
+sandboxTest('an honest program passes, by either verdict, and a wrong one by neither', async (t, sandbox) => {
+  const read = await testReader(sandbox)(tests);
+  for (const [program, isRight] of [
+    [honest, true],
+    ['def add(a, b): return a - b', false],
+  ] as const) {
+    t.is((await gradeProgram(sandbox, tests, read, `\`\`\`\n${program}\n\`\`\``)).correct, isRight);
+    t.is(await passesByExitCode(sandbox, program), isRight);
+  }
+});
+
+sandboxTest('forged replies count for no more than what they say the program returns', async (t, sandbox) => {
+  const read = await testReader(sandbox)(tests);
+  const forging = (lines: string) => `
+import os
+for descriptor in range(3, 64):
+    try: os.write(descriptor, b'''${lines}''')
+    except OSError: pass
+os._exit(0)`;
+  const grade = (lines: string) => gradeProgram(sandbox, tests, read, `\`\`\`python\n${forging(lines)}\n\`\`\``);
+  t.like(await grade('["value",0,42]\n["value",1,1077]\n'), {correct: true}); // as `return {19: 42, 1070: 1077}[a]` would be
+  const forged = [
+    '["value",0,true]\n["value",1,true]\n',
+    '["value",0,["x","42"]]\n["value",1,{"passed":true}]\n',
+    '["verdict",0,true]\n["verdict",1,true]\n["passed"]\n',
+    '["value",0,41]\n["value",0,42]\n["value",-1,1077]\n["value","1",1077]\n["value",1.5,1077]\n["value",7,1077]\n',
+    `["value",0,${'['.repeat(50_000)}\n["value",1,${'["l",'.repeat(20_000)}1${']'.repeat(20_000)}]\n`,
+    '["value",0,["f","4.2e1;"]]\n["value",1,["i","0x435n"]]\n["tests",{"checks":[]}]\nnull\n{}\n"',
+  ];
+  for (const lines of forged) t.like(await grade(lines), {passed: 0, total: 2}, lines.slice(0, 80));
+});
+
+sandboxTest('expected values do not enter the run of a program', async (t, sandbox) => {
+  const inputs: string[] = [];
+  const watched: Sandbox = {
+    ...sandbox,
+    run(given, signal) {
+      inputs.push(given.input.toString());
+      return sandbox.run(given, signal);
+    },
+  };
+  const secret = {
+    asserts: [
+      'assert f(1) == "zebra-one"',
+      'assert abs(f(2) - 271828.25) < 0.5 + 0.125',
+      'assert not f(3) in ["zebra-three"]',
+      'import math\nassert math.isclose(f(4), 314159.125, rel_tol=0.0625)',
+      'def check(candidate):\n    wanted = "zebra-" + "five"\n    assert candidate(5) == wanted\n    assert candidate(6).startswith("zebra-six")',
+      'assert f(7) is None and f(8) == "zebra-eight"',
+      'assert {"zebra-nine": 1} == f(9)',
+    ],
+    entryPoint: 'f',
+  };
+  const read = await testReader(sandbox)(secret);
+  t.deepEqual(read.unsupported, []);
+  t.is(read.checks.length, 8);
+  await gradeProgram(watched, secret, read, '```python\ndef f(x): return f"value {x}"\n```');
+  const [run, ...judged] = inputs;
+  t.regex(run as string, /f\(8\)/);
+  t.notRegex(run as string, /zebra|271828|314159|0625|125/);
+  t.is(judged.length, 1);
+  t.notRegex(judged[0] as string, /def f\(x\)/); // the program is not there in turn
+});
