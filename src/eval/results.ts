@@ -1,7 +1,8 @@
+import {IlrError, messageOf} from '../errors.js';
 import {mean, meanInterval} from '../statistics.js';
 import type {Question} from '../types.js';
 import {compare, countCorrect, type Row, toNumber} from './comparisons.js';
-import {type EvalPlan, type EvalUnit, hashAll, memberNames, UnitKeys} from './plan.js';
+import {type EvalBenchmark, type EvalPlan, type EvalUnit, hashAll, memberNames, UnitKeys} from './plan.js';
 import type {AnswerFigures, Breakdown, EvalReport, EvalResult, ReportBenchmark, Score} from './report.js';
 import {majority, passAtK, type Vote} from './scores.js';
 import type {AnswerStore, StoredAnswer} from './store.js';
@@ -72,13 +73,30 @@ function voteOf(plan: EvalPlan, members: readonly Row[]): Row[] {
   if (first === undefined || members.length < 2 || plan.settings.modes.every((mode) => mode === 'solo')) return [];
   const {unit} = first;
   if (members.some((row) => hasUnnamedAnswers(row))) return [];
-  const {questions, reward} = unit.benchmark;
-  const vote = (votes: readonly Vote[]): Vote => majority(votes, reward.sameAnswer) ?? {isCorrect: false};
+  const {questions} = unit.benchmark;
+  const vote = (votes: readonly Vote[]): Vote => majority(votes, sameAnswerOf(unit.benchmark)) ?? {isCorrect: false};
   const greedy = questions.map((_, q) => vote(members.map((row) => row.greedy[q] as Vote)));
   const sampled = questions.map((_, q) =>
     samplesOf(plan).map((k) => vote(members.map((row) => row.sampled[q]?.[k] as Vote))),
   );
   return [toRow(plan, unit, {model: 'vote', isVote: true, greedy, sampled})];
+}
+
+function sameAnswerOf({reward, rewardName}: EvalBenchmark): ((a: string, b: string) => boolean) | undefined {
+  const {sameAnswer} = reward;
+  if (sameAnswer === undefined) return undefined;
+  return (a, b) => {
+    try {
+      return sameAnswer(a, b);
+    } catch (cause) {
+      throw new IlrError(
+        'ILR_REWARD',
+        `Expected sameAnswer of the reward ${rewardName} to compare ${JSON.stringify(a.slice(0, 80))} with ${JSON.stringify(b.slice(0, 80))}; ` +
+          `it threw: ${messageOf(cause)}. The answers are saved; mend it and run again.`,
+        {cause},
+      );
+    }
+  };
 }
 
 /** A reward function that finds answers right without saying which they are: there is nothing to vote with. */
@@ -150,7 +168,7 @@ function scoresAtK({settings}: EvalPlan, {benchmark}: EvalUnit, answers: Answers
     name,
     interval: meanInterval(sampled.map(value), settings),
   });
-  const {sameAnswer} = benchmark.reward;
+  const sameAnswer = sameAnswerOf(benchmark);
   const pass = settings.k.map((k) => score(`pass@${k}`, (own) => passAtK(own.length, countCorrect(own), k)));
   if (hasUnnamedAnswers(answers)) return pass;
   const maj = settings.k.map((k) =>

@@ -14,6 +14,7 @@ import type {EvalReport} from './report.js';
 import {buildReport} from './results.js';
 import type {AnswerStore} from './store.js';
 import {type StrategyStore, strategiesOf} from './strategies.js';
+import {UnitWarnings} from './warnings.js';
 
 export type EvalEvent =
   | {
@@ -83,7 +84,7 @@ async function answerUnit(
   report();
   if (missing.length === 0) return;
   const agents = await open();
-  const warnings = new Warnings((message) => options.onEvent?.({type: 'warning', message}));
+  const warnings = new UnitWarnings(unit, (message) => options.onEvent?.({type: 'warning', message}));
   await twoAtOnce(missing, async (batch) => {
     throwIfAborted(options.signal);
     const answers = await answerBatch(agents, batch.questions, {
@@ -107,26 +108,11 @@ async function answerUnit(
       onWarning: warnings.add,
     });
     await options.answers.add(answers);
+    warnings.see(answers);
     state.done += batch.questions.length;
     report();
   });
   warnings.end();
-}
-
-/** The first few of a unit; a context that is too short would give one for each question. */
-class Warnings {
-  private count = 0;
-  private readonly shown = 3;
-
-  constructor(private readonly warn: (message: string) => void) {}
-
-  readonly add = (message: string): void => {
-    if (++this.count <= this.shown) this.warn(message);
-  };
-
-  end(): void {
-    if (this.count > this.shown) this.warn(`… and ${this.count - this.shown} more warnings of this kind`);
-  }
 }
 
 export function dialogueOf({dialogue}: EvalPlan, {mode, members}: EvalUnit): EvalPlan['dialogue'] {

@@ -353,7 +353,12 @@ test('what has no room in the context, or cannot be graded, is a failure and cou
   const folder = await folderWith(t);
   const model = scriptedModel('ann', sumsScript(0), {contextLength: 200});
   const plan = planOf([model], [benchmarkOf('few', questions, strict)], {settings: {samples: 0, k: []}});
-  const [result] = (await run(folder, plan)).results;
+  const warnings: string[] = [];
+  const onEvent = (event: EvalEvent) => event.type === 'warning' && warnings.push(event.message);
+  const [result] = (await run(folder, plan, {onEvent})).results;
+  t.deepEqual(warnings, [
+    'ann on few, solo: 2 of 4 answers could not be given or graded and count as wrong; the first, of ann to question q1: out of order',
+  ]);
   t.is(meanOf(result, 'greedy'), 0.5);
   t.is(result?.greedy?.failed, 0.5);
   const failures = (await lines(folder))
@@ -383,4 +388,19 @@ test('a failing model leaves what was answered before it', async (t) => {
   const plan = planOf([ann(), broken], [benchmarkOf('few', sums.slice(0, 4), letters)]);
   await t.throwsAsync(run(folder, plan), {message: 'no weights'});
   t.is((await lines(folder)).length, 20);
+});
+
+test('a form that nobody keeps to is said loudly, and warnings of one kind are counted', async (t) => {
+  const warnings: string[] = [];
+  const onEvent = (event: EvalEvent) => event.type === 'warning' && warnings.push(event.message);
+  const mute = scriptedModel('ann', () => 'I do not know.');
+  await run(await folderWith(t), planOf([mute], [benchmarkOf('sums')], {settings: {samples: 1, k: [1]}}), {onEvent});
+  t.is(warnings.length, 1);
+  t.regex(warnings[0] as string, /^ann on sums, solo: NOT ONE of 60 answers is well-formed for the reward numeric/);
+  warnings.length = 0;
+  const short = [scriptedModel('ann', sumsScript(0), {contextLength: 70}), scriptedModel('bob', sumsScript(0))];
+  const settings = {modes: ['debate'] as const, rounds: 1, samples: 0, k: []};
+  await run(await folderWith(t), planOf(short, [benchmarkOf('sums')], {settings}), {onEvent});
+  t.is(warnings.length, 4);
+  t.is(warnings[3], '… and 27 more warnings of this kind');
 });
