@@ -54,6 +54,8 @@ export interface EvalBenchmark {
   /** Those whose gold answer can be graded. */
   readonly questions: readonly Question[];
   readonly leftOut: readonly Question[];
+  /** Asked in place of the models' own prompt, where the form of its answers needs it. */
+  readonly prompt?: string;
 }
 
 /** One row of results to be: a benchmark, a mode, and who is asked. */
@@ -62,6 +64,21 @@ export interface EvalUnit {
   readonly mode: EvalMode;
   /** One alone, or the group. */
   readonly members: readonly EvalModel[];
+}
+
+/** What a unit's models are asked, and how long they may answer. */
+export function dialogueOf({dialogue}: EvalPlan, {benchmark, mode, members}: EvalUnit): EvalPlan['dialogue'] {
+  const own = mode === 'solo' ? (members[0] as EvalModel).dialogue : dialogue;
+  const {prompt} = benchmark;
+  if (prompt === undefined) return own;
+  // The usual words ask for a boxed answer again.
+  const prompts = {
+    ...own.prompts,
+    share: prompt,
+    fuse: `Now solve it again with all you have learned.\n\n${prompt}`,
+    debate: `{peers}\n\nThese are solutions of others. Use them as additional information and solve it again.\n\n${prompt}`,
+  };
+  return {...own, prompts};
 }
 
 /** Names of a group's members: a model that stands there twice gets a number. */
@@ -100,21 +117,21 @@ export class UnitKeys {
   ) {
     const {mode, members, benchmark} = unit;
     const isGroup = mode !== 'solo';
+    const dialogue = dialogueOf(plan, unit);
     this.recipe = hashOf([
       1,
       plan.versions,
       plan.settings.seed,
       mode,
-      members.map(({identity, dtype, device, system, temperature, details, dialogue}) => [
+      members.map(({identity, dtype, device, system, temperature, details}) => [
         identity,
         dtype,
         device,
         system ?? null,
         temperature,
         details,
-        isGroup ? null : [dialogue.prompts.share, dialogue.maxNewTokens.share],
       ]),
-      isGroup ? plan.dialogue : null,
+      isGroup ? dialogue : [dialogue.prompts.share, dialogue.maxNewTokens.share],
       mode === 'debate' ? (plan.settings.rounds ?? null) : null,
       [benchmark.rewardName, benchmark.rewardIdentity],
     ]);

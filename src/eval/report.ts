@@ -63,6 +63,8 @@ export interface ReportBenchmark {
   readonly description?: string;
   /** `math`, `code`, `numeric`, `exact`, or a module. */
   readonly reward: string;
+  /** Asked in place of the models' prompts, where it has its own. */
+  readonly prompt?: string;
   /** How many were asked. */
   readonly questions: number;
   /** SHA-256 of the questions that were asked. */

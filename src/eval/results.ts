@@ -38,11 +38,12 @@ export async function buildReport(plan: EvalPlan, units: readonly EvalUnit[], kn
 }
 
 function toReportBenchmark(benchmark: EvalPlan['benchmarks'][number]): ReportBenchmark {
-  const {name, description, rewardName, questions, leftOut} = benchmark;
+  const {name, description, rewardName, prompt, questions, leftOut} = benchmark;
   return {
     name,
     ...(description !== undefined && {description}),
     reward: rewardName,
+    ...(prompt !== undefined && {prompt}),
     questions: questions.length,
     identity: hashAll(questions),
     leftOut: leftOut.map(({id, answer}) => ({id, answer})),

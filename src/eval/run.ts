@@ -2,6 +2,7 @@ import {IlrError} from '../errors.js';
 import type {Agent, Question, Strategy} from '../types.js';
 import {answerBatch} from './answers.js';
 import {
+  dialogueOf,
   type EvalModel,
   type EvalPlan,
   type EvalUnit,
@@ -113,10 +114,6 @@ async function answerUnit(
     report();
   });
   warnings.end();
-}
-
-export function dialogueOf({dialogue}: EvalPlan, {mode, members}: EvalUnit): EvalPlan['dialogue'] {
-  return mode === 'solo' ? (members[0] as EvalModel).dialogue : dialogue;
 }
 
 interface Batch {

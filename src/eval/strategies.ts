@@ -5,7 +5,7 @@ import {chooseStrategies} from '../interact/strategy.js';
 import {AppendedFile, jsonLine} from '../record/appended-file.js';
 import {withIo} from '../record/files.js';
 import type {Agent, Question, Strategy} from '../types.js';
-import type {EvalPlan, EvalUnit, UnitKeys} from './plan.js';
+import {dialogueOf, type EvalPlan, type EvalUnit, type UnitKeys} from './plan.js';
 import type {EvalEvent} from './run.js';
 
 /** [N][questions] */
@@ -112,11 +112,12 @@ export async function strategiesOf(
 
 async function measure(
   plan: EvalPlan,
-  {benchmark, members}: EvalUnit,
+  unit: EvalUnit,
   key: string,
   agents: readonly Agent[],
   {strategies: store, signal, onEvent}: StrategyContext,
 ): Promise<Strategies> {
+  const {benchmark, members} = unit;
   const {adaptive, dialogue, reward, settings, cooperativeShare} = plan;
   if (adaptive === undefined)
     throw new IlrError(
@@ -133,7 +134,7 @@ async function measure(
     onWarning,
   });
   const table = await measureDifficulty(agents, benchmark.questions, {
-    config: {seed, dialogue, reward, difficulty: adaptive.difficulty},
+    config: {seed, dialogue: dialogueOf(plan, unit), reward, difficulty: adaptive.difficulty},
     reward: benchmark.reward,
     signal,
     onWarning,

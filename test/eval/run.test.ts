@@ -404,3 +404,25 @@ test('a form that nobody keeps to is said loudly, and warnings of one kind are c
   t.is(warnings.length, 4);
   t.is(warnings[3], '… and 27 more warnings of this kind');
 });
+
+test('a benchmark with a prompt of its own is asked with it, in every mode', async (t) => {
+  const seen = new Set<string>();
+  const script: Script = ({prompt}) => {
+    seen.add(prompt);
+    return '\\boxed{1}';
+  };
+  const benchmark = {...benchmarkOf('code', sums.slice(0, 1), letters), prompt: 'Write a program: {question}'};
+  const plan = planOf(
+    [scriptedModel('ann', script), scriptedModel('bob', script)],
+    [benchmark, benchmarkOf('sums', sums.slice(0, 1), letters)],
+    {
+      settings: {modes: ['solo', 'debate', 'idea3'], rounds: 1, strategy: 'fixed', samples: 0, k: []},
+    },
+  );
+  const {benchmarks} = await run(await folderWith(t), plan);
+  t.is(benchmarks[0]?.prompt, 'Write a program: {question}');
+  const own = [...seen].filter((prompt) => prompt.startsWith('<|user|>Write a program: 0+1=?'));
+  t.true(own.some((prompt) => /solve it again\.\n\nWrite a program: 0\+1=\?<\|end\|><\|assistant\|>$/.test(prompt)));
+  t.true(own.some((prompt) => /have learned\.\n\nWrite a program: 0\+1=\?<\|end\|><\|assistant\|>$/.test(prompt)));
+  t.true([...seen].some((prompt) => prompt.startsWith('<|user|>0+1=?')));
+});
