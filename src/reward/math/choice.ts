@@ -15,8 +15,14 @@ export function goldChoice(text: string): string | undefined {
 /** The letter that an answer is, or begins with. */
 export function choiceOf(text: string): string | undefined {
   const answer = withoutStyle(text).replace(/^(?:option|choice|answer)\s*:?\s+/i, '');
-  const alone = /^\(?([A-J])\)?(?:\s*[.:)。，,：].*|\s*)$/s.exec(answer)?.[1];
-  return alone ?? /^([A-J])\s*\p{Script=Han}/u.exec(answer)?.[1] ?? /^\(([A-J])\)/.exec(answer)?.[1];
+  const match =
+    /^\(?([A-J])\)?(?:\s*(?:[.:。，：]|\)(?=\s|$))(.*)|\s*)$/s.exec(answer) ??
+    /^\(([A-J])\)(?:\s+([^+*/=^<>-].*)|[,;].*)$/s.exec(answer) ??
+    /^([A-J])(\s*\p{Script=Han}.*)$/su.exec(answer);
+  // `A) and C)` are two.
+  return match && !/^[\s.,;:&()]*(?:(?:and|or)\s+)?\(?[A-J](?![\p{L}\p{N}'’])/u.test(match[2] ?? '')
+    ? match[1]
+    : undefined;
 }
 
 /** `(B) 12`, `B. 12`, `\textbf{(B)}\ 12`: a letter and the text of its option. */

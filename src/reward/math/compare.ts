@@ -194,7 +194,7 @@ function equalMany(gold: Node, answer: Node, options: CompareOptions, budget: Bu
   }
   let [golds, answers] = [membersOf(gold, budget), membersOf(answer, budget)];
   if (golds.length !== answers.length) return false;
-  // `1, 1, 2` may be said as `1, 2`, never as `1, 2, 2`.
+  // `2, 2` may be said as `2`, and `1, 1, 2` as `1, 2`, never as `1, 2, 2`.
   if (gold.kind === 'list' && answer.kind === 'list' && gold.items.length === answer.items.length)
     [golds, answers] = [[...gold.items], [...answer.items]];
   const byName = pairByName(golds, answers);
@@ -287,7 +287,8 @@ function equalTuples(gold: Node, answer: Node, options: CompareOptions, budget: 
   if (gold.kind === 'tuple' && answer.kind === 'tuple') {
     // Two items may be an interval, whose brackets matter.
     const areSameBrackets = gold.open === answer.open && gold.close === answer.close;
-    if (!areSameBrackets && gold.items.length === 2) return false;
+    const isMixed = (answer.open === '(') !== (answer.close === ')');
+    if (!areSameBrackets && (gold.items.length === 2 || isMixed)) return false;
     return equalInOrder(gold.items, answer.items, options, budget);
   }
   const [tuple, other] = gold.kind === 'tuple' ? [gold, answer] : [answer, gold];
@@ -334,6 +335,8 @@ function equalRatios(
 ): boolean {
   if (gold.items.length !== answer.items.length) return false;
   const [g, a] = [gold.items[0] as Node, answer.items[0] as Node];
+  if ([...gold.items, ...answer.items].some((item) => canonical(item) === canonical(numberOf(0))))
+    return equalInOrder(gold.items, answer.items, options, budget);
   return gold.items.every((item, i) =>
     areEqual(
       {kind: 'product', items: [item, a]},
@@ -368,6 +371,8 @@ function equalOperations(gold: Node, answer: Node, options: CompareOptions, budg
 /** As sets of real numbers; a list of conditions may be meant either way. */
 function equalAsSets(gold: Node, answer: Node, budget: Budget): boolean {
   if (!isSetLike(gold) || !isSetLike(answer)) return false;
+  // Who writes the question's inequality again has solved nothing.
+  if (gold.kind !== 'relation' && some(answer, isUnsolved)) return false;
   // Points and lists are compared part by part; two intervals as such.
   if (gold.kind === 'tuple' && answer.kind === 'tuple') return false;
   for (const how of ['any', 'all'] as const) {
@@ -376,6 +381,15 @@ function equalAsSets(gold: Node, answer: Node, budget: Budget): boolean {
     if (gold.kind !== 'list' && answer.kind !== 'list') return false;
   }
   return false;
+}
+
+/** A condition on more than a name, or the size of one. */
+function isUnsolved(node: Node): boolean {
+  if (node.kind !== 'relation' || node.operators[0] === '∈') return false;
+  return node.items.some((item) => {
+    const inner = item.kind === 'call' && item.name === 'abs' ? (item.args[0] as Node) : item;
+    return !isConstant(inner) && !isName(inner);
+  });
 }
 
 function isSetLike(node: Node): boolean {

@@ -2,35 +2,47 @@ import {canonical, type Node, zero} from './ast.js';
 import type {Budget} from './budget.js';
 import {add, binomial, factorial, integer, isInteger, multiply, power, type Rational, toNumber} from './rational.js';
 
-/** The exact value of a node made of whole numbers, fractions, powers and roots that come out even; undefined where it has none. */
-export function exactValue(node: Node, budget: Budget): Rational | undefined {
+/**
+The exact value of a node made of whole numbers, fractions, powers and roots that come out even; undefined where it has none.
+
+@param sample - Variables take whole values drawn from their names and this number; without it they have none.
+*/
+export function exactValue(node: Node, budget: Budget, sample?: number): Rational | undefined {
   budget.spend();
   switch (node.kind) {
     case 'number':
       return node.value;
+    case 'symbol':
+      if (sample === undefined || ['π', 'e', 'i'].includes(node.name)) return undefined;
+      return integer(BigInt(2 + Math.floor(97 * hash(node.name, sample))));
     case 'sum':
-      return fold(node.items, zero, add, budget);
+      return fold(node.items, zero, add, budget, sample);
     case 'product':
-      return fold(node.items, integer(1n), multiply, budget);
+      return fold(node.items, integer(1n), multiply, budget, sample);
     case 'power': {
-      const base = exactValue(node.base, budget);
-      const exponent = base && exactValue(node.exponent, budget);
+      const base = exactValue(node.base, budget, sample);
+      const exponent = base && exactValue(node.exponent, budget, sample);
       return base && exponent && power(base, exponent, budget);
     }
     case 'percent': {
-      const value = exactValue(node.value, budget);
+      const value = exactValue(node.value, budget, sample);
       return value && multiply(value, {n: 1n, d: 100n}, budget);
     }
     case 'call':
-      return exactCall(node.name, node.args, budget);
+      return exactCall(node.name, node.args, budget, sample);
     default:
       return undefined;
   }
 }
 
-function exactCall(name: string, args: readonly Node[], budget: Budget): Rational | undefined {
+function exactCall(
+  name: string,
+  args: readonly Node[],
+  budget: Budget,
+  sample: number | undefined,
+): Rational | undefined {
   if (!['abs', 'factorial', 'binom', 'floor', 'ceil', 'gcd', 'lcm', 'max', 'min'].includes(name)) return undefined;
-  const values = args.map((arg) => exactValue(arg, budget));
+  const values = args.map((arg) => exactValue(arg, budget, sample));
   const [a, b] = values;
   if (a === undefined || values.some((value) => value === undefined)) return undefined;
   if (name === 'abs') return a.n < 0n ? {n: -a.n, d: a.d} : a;
@@ -48,15 +60,19 @@ function fold(
   start: Rational,
   combine: (a: Rational, b: Rational, budget: Budget) => Rational | undefined,
   budget: Budget,
+  sample: number | undefined,
 ): Rational | undefined {
   let total: Rational | undefined = start;
   for (const item of items) {
-    const value = exactValue(item, budget);
+    const value = exactValue(item, budget, sample);
     total = total && value && combine(total, value, budget);
     if (total === undefined) return undefined;
   }
   return total;
 }
+
+/** Below it, doubles lose their digits. */
+const smallest = 1e-290;
 
 /** A complex number. */
 export interface Complex {
@@ -92,9 +108,9 @@ export class Sample {
         return total;
       }
       case 'product':
-        return node.items.reduce((product, item) => times(product, this.value(item)), real(1));
+        return this.product(node.items);
       case 'power':
-        return this.power(node.base, node.exponent);
+        return this.power(this.value(node.base), node.exponent);
       case 'percent':
         return times(this.value(node.value), real(0.01));
       case 'call':
@@ -119,12 +135,28 @@ export class Sample {
     if (name === 'e') return real(Math.E);
     if (name === 'i') return {re: 0, im: 1};
     const value = 0.3 + 1.9 * hash(name, this.index);
+    if (this.index >= largeSamples) return real(31 * value);
     return real(this.index === negativeSample ? -value : value);
   }
 
-  private power(base: Node, exponent: Node): Complex {
+  private product(items: readonly Node[]): Complex {
+    let product = real(1);
+    let hasZero = false;
+    for (const item of items) {
+      const value = this.value(item);
+      hasZero ||= size(value) === 0;
+      product = times(product, value);
+    }
+    return hasZero ? product : told(product);
+  }
+
+  private power(b: Complex, exponent: Node): Complex {
+    const value = this.powerOf(b, exponent);
+    return size(b) === 0 ? value : told(value);
+  }
+
+  private powerOf(b: Complex, exponent: Node): Complex {
     const e = exactValue(exponent, this.budget);
-    const b = this.value(base);
     if (e && isInteger(e) && e.n >= -64n && e.n <= 64n) return integerPower(b, Number(e.n));
     // Odd roots of negative numbers are real in school.
     if (e && e.d % 2n === 1n && b.im === 0 && b.re < 0) {
@@ -151,7 +183,7 @@ export class Sample {
       case 'logbase':
         return divide(log(y), log(x));
       case 'exp':
-        return exp(x);
+        return told(exp(x));
       case 'cbrt':
         return x.im === 0 ? real(Math.cbrt(x.re)) : exp(times(log(x), real(1 / 3)));
       case 'sin':
@@ -205,6 +237,8 @@ export class Sample {
 
 /** Of this sample, every symbol is negative. */
 export const negativeSample = 3;
+/** From this sample on, symbols are far from zero: rounded down, small ones would all be the same. */
+export const largeSamples = 6;
 
 /** Inverse trigonometric functions, real where they can be, else on the principal branch. */
 function inverse(name: string, x: Complex): Complex | undefined {
@@ -231,6 +265,11 @@ function arctangent(z: Complex): Complex {
 
 export function real(re: number): Complex {
   return {re, im: 0};
+}
+
+/** What came out as zero, or next to it, from things that are not. */
+function told(value: Complex): Complex {
+  return size(value) < smallest ? real(Number.NaN) : value;
 }
 
 export function size({re, im}: Complex): number {
@@ -274,7 +313,7 @@ function integerPower(base: Complex, exponent: number): Complex {
 
 /** Lanczos' approximation, g = 7. */
 function gamma(x: number): number {
-  if (x > 171.6) return Number.POSITIVE_INFINITY;
+  if (x > 171.6) return Number.NaN;
   if (x < 0.5) return Math.PI / (Math.sin(Math.PI * x) * gamma(1 - x));
   const coefficients = [
     0.99999999999980993, 676.5203681218851, -1259.1392167224028, 771.32342877765313, -176.61502916214059,

@@ -5,9 +5,11 @@ import {clean, maxAnswerLength} from './clean.js';
 import {areEqual, type CompareOptions} from './compare.js';
 import {NotMathematics} from './cursor.js';
 import {behindThinking, type Extracted, type Extractor, extractAnswer} from './extract.js';
+import {numberToken} from './literal.js';
 import {parse} from './parse.js';
 import {areSameTimes} from './time.js';
-import {areOtherCoins, inOtherUnits} from './units.js';
+import {isName as isMathematicalName} from './tokens.js';
+import {unitFactor, withoutUnits} from './units.js';
 import {areSameWords, numberWord, plainWords} from './words.js';
 
 export interface MathGradeOptions extends CompareOptions {
@@ -77,8 +79,12 @@ function gradeAnswer(wanted: string, found: string, options: MathGradeOptions): 
     if (goldReading === 'too complex') return grade(null, 'the gold answer asks for too much work');
     const verdict = judge(goldReading, read(found, budget), options, budget);
     if (verdict[0]) return grade(...verdict);
-    const other = inOtherUnits(wanted, found);
-    return grade(...(other ? judge(goldReading, read(other, budget), options, budget) : verdict));
+    const bare = withoutUnits(wanted, found);
+    if (bare === undefined) return grade(...verdict);
+    const bareGold = read(bare.gold, budget);
+    return grade(
+      ...(bareGold === 'too complex' ? verdict : judge(bareGold, read(bare.answer, budget), options, budget)),
+    );
   } catch (error) {
     if (!(error instanceof TooComplex)) throw error;
     return isTooComplex(wanted, options)
@@ -136,12 +142,15 @@ function judge(
   const choice = goldChoice(gold.text);
   if (choice !== undefined && choiceOf(answer.text) === choice) return [true, 'the same choice'];
   if (areSameWords(gold.text, answer.text)) return [true, 'the same words'];
-  if (areOtherCoins(gold.raw, answer.raw)) return [false, 'dollars and cents'];
+  const factor = unitFactor(gold.raw, answer.raw);
+  if (factor !== undefined) {
+    if (!gold.node || !answer.node) return [false, 'other units'];
+    const scaled: Node = {kind: 'product', items: [numberOfDecimal(factor), answer.node]};
+    return areEqual(gold.node, scaled, options, budget) ? [true, 'equal, in other units'] : [false, 'other units'];
+  }
   const isSameTime = areSameTimes(gold.text, answer.text);
   if (isSameTime !== undefined) return [isSameTime, isSameTime ? 'the same time' : 'another time'];
   if (sameChoices(gold.text, answer.text)) return [true, 'the same choices'];
-  // A gold number in words' clothing is words.
-  if (/^\\text\{\d+\}$/.test(gold.text)) return [false, 'other words'];
   if (/\.\.\.$|\\[lc]?dots$/.test(answer.text) !== /\.\.\.$|\\[lc]?dots$/.test(gold.text))
     return [false, 'one of them goes on'];
   if (gold.node === undefined) return [false, 'other words'];
@@ -159,6 +168,10 @@ function judge(
     if (areEqual(goldPoint.node, answerPoint.node, options, budget)) return [true, 'equal, with a decimal comma'];
   }
   return [false, 'not equal'];
+}
+
+function numberOfDecimal(value: number): Node {
+  return numberToken(value.toPrecision(12));
 }
 
 function goldAnswer(gold: string): string | undefined {
@@ -192,9 +205,8 @@ function isAllMathematics(text: string): boolean {
   if (
     (outside.replace(/\\[A-Za-z]+(?:\{[A-Za-z ]*\})?/g, ' ').match(/\p{L}{3,}/gu) ?? []).some(
       (word) =>
-        !/^(?:and|percent|pct|percentage|cents?|dollars?|thousand|million|billion|trillion|sin|cos|tan|log|sqrt|exp|arcsin|arccos|arctan|infty|pi)$/i.test(
-          word,
-        ),
+        !isMathematicalName(word) &&
+        !/^(?:and|percent|pct|percentage|cents?|dollars?|thousand|million|billion|trillion)$/i.test(word),
     )
   )
     return false;

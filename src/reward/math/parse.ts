@@ -50,6 +50,8 @@ const functions: Readonly<Record<string, string>> = {
   lcm: 'lcm',
   max: 'max',
   min: 'min',
+  factorial: 'factorial',
+  binomial: 'binom',
   tg: 'tan',
   ctg: 'cot',
 };
@@ -268,7 +270,9 @@ class Parser extends Cursor {
           node = this.inRadians(node);
           continue;
         }
-        node = {kind: 'power', base: node, exponent: this.script()};
+        node = this.takePrimes()
+          ? {kind: 'opaque', name: 'prime', args: [node]}
+          : {kind: 'power', base: node, exponent: this.script()};
       } else if (this.take('°')) {
         node = this.inRadians(node);
       } else if (this.isMark('!') && !this.isMark('=', 1)) {
@@ -292,6 +296,14 @@ class Parser extends Cursor {
       return true;
     }
     return false;
+  }
+
+  /** `y^{\\prime}` is `y'`. */
+  private takePrimes(): boolean {
+    if (this.take("'")) return true;
+    if (!this.isMark('{') || !this.isMark("'", 1) || !this.isMark('}', 2)) return false;
+    this.at += 3;
+    return true;
   }
 
   private inRadians(degrees: Node): Node {
@@ -352,10 +364,19 @@ class Parser extends Cursor {
   /** `f(x)` of a name that is a function's. */
   private application(symbol: {readonly kind: 'symbol'; readonly name: string}): Node {
     const letter = symbol.name.split('_')[0] as string;
-    if (!functionLetters.has(letter) || !this.isMark('(')) return symbol;
+    // `f{\\left(x \\right)}`, as SymPy writes it.
+    const isBraced = this.isMark('{') && this.isMark('(', 1) && functionLetters.has(letter);
+    if (isBraced) this.next();
+    if (!this.isMark('(')) return symbol;
+    // `I(0)` is no product, and `N(t)` hardly one.
+    const [inside, end] = [this.peek(1), this.peek(2)];
+    const isOne = end.text === ')' && (inside.kind === 'letter' || inside.kind === 'number');
+    const isApplied = isOne && !end.isApart && (inside.text === '0' || /^[A-Z]/.test(letter));
+    if (!functionLetters.has(letter) && !isApplied) return symbol;
     this.next();
     const args = this.alternatives();
     this.expect(')');
+    if (isBraced) this.expect('}');
     return {kind: 'opaque', name: symbol.name, args: [args]};
   }
 

@@ -100,6 +100,7 @@ function exactRoot(value: Rational, degree: number, budget: Budget): Rational | 
 function integerRoot(value: bigint, degree: number, budget: Budget): bigint | undefined {
   const bits = bitsOf(value);
   if (bits > 4096) return undefined;
+  if (value < 2n) return value;
   const k = BigInt(degree);
   let guess = 1n << BigInt(Math.ceil(bits / degree));
   for (;;) {

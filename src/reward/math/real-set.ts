@@ -124,10 +124,14 @@ const compares: Partial<Record<Operator, (a: number, b: number) => boolean>> = {
 /** What one unknown may be. A name that is not a plain variable (`f(x)`, `k_1`) is an unknown as well. */
 function solutions(node: Node & {readonly kind: 'relation'}, budget: Budget): RealSet | undefined {
   if (node.operators.length === 1 && node.operators[0] === '∈') {
-    const set = realSetOf(node.items[1] as Node, budget);
-    return set && {...set, variable: variableOf(node.items[0] as Node)};
+    const [name, domain] = node.items as [Node, Node];
+    const set = name.kind === 'symbol' || name.kind === 'opaque' ? realSetOf(domain, budget) : undefined;
+    return set && {...set, variable: variableOf(name)};
   }
   if (node.operators.some((operator) => compares[operator] === undefined)) return undefined;
+  // Where an equation holds, probes do not tell.
+  if (node.operators.includes('=') && node.items.some((item) => !isConstant(item) && !isNameOrSize(item)))
+    return undefined;
   const unknowns = node.items.filter((item) => !isConstant(item) && item.kind !== 'infinity');
   const names = new Set(
     unknowns.flatMap((item) =>
@@ -162,6 +166,10 @@ function solutions(node: Node & {readonly kind: 'relation'}, budget: Budget): Re
     unknown: isOneName ? canonical(unknowns[0] as Node) : name,
     variable: isOneName ? undefined : variableOf({kind: 'symbol', name}),
   };
+}
+
+function isNameOrSize(node: Node): boolean {
+  return node.kind === 'symbol' || (node.kind === 'call' && node.name === 'abs' && node.args[0]?.kind === 'symbol');
 }
 
 function isSame(a: number, b: number): boolean {

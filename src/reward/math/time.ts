@@ -1,7 +1,7 @@
 interface Time {
   readonly seconds: number;
-  /** Morning or afternoon is told, or follows from the hour. */
-  readonly isCertain: boolean;
+  /** With a.m. or p.m. */
+  readonly hasHalf: boolean;
 }
 
 const halfDay = 12 * 3600;
@@ -10,11 +10,14 @@ const halfDay = 12 * 3600;
 export function areSameTimes(gold: string, answer: string): boolean | undefined {
   const [g, a] = [timeOf(gold), timeOf(answer)];
   if (!g || !a) return undefined;
-  return g.isCertain && a.isCertain ? g.seconds === a.seconds : g.seconds % halfDay === a.seconds % halfDay;
+  // One may leave the half of the day to the question.
+  const isOpen = g.hasHalf !== a.hasHalf && (g.hasHalf ? a : g).seconds <= halfDay + 3599;
+  return isOpen ? g.seconds % halfDay === a.seconds % halfDay : g.seconds === a.seconds;
 }
 
 function timeOf(text: string): Time | undefined {
-  const match = /^(\d{1,2})(?::(\d{2})(?::(\d{2}))?)?\s*(?:\\text\s*\{)?\s*(?:([ap])\.?\s*m\.?)?\s*\}?$/i.exec(text);
+  const plain = text.replace(/\\(?:text|textbf|mathrm|mbox)\s*\{([^{}]*)\}/g, '$1').trim();
+  const match = /^(\d{1,2})(?:\s*:\s*(\d{2})(?:\s*:\s*(\d{2}))?)?\s*(?:([ap])\.?\s*m\.?)?$/i.exec(plain);
   if (!match) return undefined;
   const [, hour, minutes, seconds, half] = match;
   if (minutes === undefined && half === undefined) return undefined;
@@ -22,6 +25,6 @@ function timeOf(text: string): Time | undefined {
   const day = half === undefined ? told : (told % 12) + (half.toLowerCase() === 'p' ? 12 : 0);
   return {
     seconds: 3600 * day + 60 * Number(minutes ?? 0) + Number(seconds ?? 0),
-    isCertain: half !== undefined || told > 12 || told === 0,
+    hasHalf: half !== undefined,
   };
 }

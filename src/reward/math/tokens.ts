@@ -1,4 +1,5 @@
 import type {Budget} from './budget.js';
+import {maxAnswerLength} from './clean.js';
 
 export interface Token {
   /** `word`: prose, ours to skip behind a number (a unit) and to compare otherwise. `end`: behind the last one. */
@@ -51,6 +52,9 @@ const names = new Set([
   'min',
   'det',
   'binom',
+  'binomial',
+  'factorial',
+  'tau',
   'omega',
   'sigma',
   'gamma',
@@ -65,6 +69,11 @@ const names = new Set([
   'frac',
   'times',
 ]);
+
+/** Whether a word is a function or a sign without its backslash. */
+export function isName(word: string): boolean {
+  return names.has(word);
+}
 
 const separators: Readonly<Record<string, string>> = {and: 'and', or: 'or', und: 'and', et: 'and'};
 
@@ -163,7 +172,7 @@ export function tokenize(text: string, budget: Budget): Token[] {
   };
   while (at < text.length) {
     budget.spend();
-    const rest = text.slice(at, at + 600);
+    const rest = text.slice(at, at + maxAnswerLength);
     const first = rest[0] as string;
     if (first === ' ') {
       at++;

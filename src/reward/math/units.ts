@@ -1,33 +1,74 @@
 /** `\\text{ m/s}^2` at the end of an answer. */
-const typeset = /\\(?:text|mathrm|textrm|rm)\s*\{\s*([^{}]*\p{L}[^{}]*)\}\s*(\^\s*\{?-?\d\}?)?\s*\$?\.?$/u;
+const typeset = /\\(?:text|mathrm|textrm|mbox)\s*\{\s*([^{}]*\p{L}[^{}]*)\}\s*(\^\s*\{?-?\d\}?)?\s*\$?\.?$/u;
 /** A number, and behind a blank the signs of physical units: `9.8 m/s^2`. */
 const plain =
   /^(\\?\$?[-+−]?[\d.,{}]+(?:\s*(?:\\times|\\cdot|×|\*)\s*10\s*\^\s*\{?[-−]?\d+\}?)?|[-−]?\d*\\[dt]?frac\{\d+\}\{\d+\})(?:\s|\\[ ,;:~])+((?:[kcmMGnμu]?(?:m|s|g|L|l|N|J|V|W|A|K|C|F|Hz|Pa|mol|eV|T|Ω|h|min)(?:\s*\^\s*\{?-?\d\}?)?(?:\s*(?:\/|\\cdot|·|\*|\s)\s*|$))+)$/;
 
 /**
-The answer without a unit that the letters of its variables would be read for otherwise: one that the gold answer sets as text, or one of physics behind a
-plain number. Of dollars and cents, the answer in the gold answer's.
+Both without the unit that the gold answer sets as text, where the answer has the same one or none; or the answer without a physical unit behind a plain
+number. Their letters would be read as variables otherwise.
 
 @returns undefined where there is no such unit.
 */
-export function inOtherUnits(gold: string, answer: string): string | undefined {
+export function withoutUnits(
+  gold: string,
+  answer: string,
+): {readonly gold: string; readonly answer: string} | undefined {
   const unit = typeset.exec(gold);
-  if (unit) {
-    const signs = `${unit[1]}${unit[2] ?? ''}`.replace(/[\s{}\\]/g, '');
-    const bare = answer.replace(/[\s$.]+$/, '');
-    for (let at = bare.length - 1; at > 0 && bare.length - at < 60; at--) {
-      const end = bare.slice(at).replace(/\\(?:cdot|,|;|:| )|[\s{}\\]/g, '');
-      if (end === signs && /[\d)}\]π\s]/.test(bare[at - 1] as string)) return bare.slice(0, at);
-    }
-    return undefined;
+  if (!unit) {
+    const number = plain.exec(answer.trim().replace(/^\$|\$$|\.$/g, ''))?.[1];
+    return number === undefined ? undefined : {gold, answer: number};
   }
-  return plain.exec(answer.trim().replace(/^\$|\$$|\.$/g, ''))?.[1];
+  const quantity = gold.slice(0, unit.index);
+  if (!/[\d)}\]π]\s*$/.test(quantity.replace(/(?:\\[ ,;:~!]|~)+$/, ''))) return undefined;
+  const signs = signsOf(`${unit[1]}${unit[2] ?? ''}`);
+  const bare = answer.replace(/[\s$.]+$/, '');
+  for (let at = bare.length; at > 0 && bare.length - at < 60; at--)
+    if (signsOf(bare.slice(at)) === signs && /[\d)}\]π\s]/.test(bare[at - 1] as string))
+      return {gold: quantity, answer: bare.slice(0, at)};
+  return /\p{L}/u.test(answer.replace(/\\(?:[dt]?frac|sqrt|pi|cdot|times|left|right)(?![a-z])/g, ''))
+    ? undefined
+    : {gold: quantity, answer};
 }
 
-const cents = /(?:\bcents?\b|¢)/;
-const dollars = /\\\$|\bdollars?\b/;
+function signsOf(unit: string): string {
+  return unit.replace(/\\(?:cdot|text|mathrm|mbox|,|;|:| )|[\s{}\\]/g, '');
+}
 
-/** Whether one is in dollars and the other in cents. */
-export function areOtherCoins(gold: string, answer: string): boolean {
-  return (cents.test(gold) && dollars.test(answer)) || (dollars.test(gold) && cents.test(answer));
+/** By what they measure: how many of the smallest each is. */
+const measures: readonly (readonly [names: RegExp, size: number, kind: string])[] = [
+  [/^(?:mm|millimet(?:er|re)s?)$/, 1, 'length'],
+  [/^(?:cm|centimet(?:er|re)s?)$/, 10, 'length'],
+  [/^(?:m|met(?:er|re)s?)$/, 1000, 'length'],
+  [/^(?:km|kilomet(?:er|re)s?)$/, 1e6, 'length'],
+  [/^(?:in|inch(?:es)?)$/, 25.4, 'length'],
+  [/^(?:ft|foot|feet)$/, 304.8, 'length'],
+  [/^(?:yd|yards?)$/, 914.4, 'length'],
+  [/^(?:mi|miles?)$/, 1_609_344, 'length'],
+  [/^(?:s|sec|secs|seconds?)$/, 1, 'time'],
+  [/^(?:min|mins|minutes?)$/, 60, 'time'],
+  [/^(?:h|hr|hrs|hours?)$/, 3600, 'time'],
+  [/^days?$/, 86_400, 'time'],
+  [/^weeks?$/, 604_800, 'time'],
+  [/^(?:mg|milligrams?)$/, 1, 'mass'],
+  [/^(?:g|grams?)$/, 1000, 'mass'],
+  [/^(?:kg|kilograms?)$/, 1e6, 'mass'],
+  [/^(?:m[lL]|millilit(?:er|re)s?)$/, 1, 'volume'],
+  [/^(?:[lL]|lit(?:er|re)s?)$/, 1000, 'volume'],
+  [/^cents?$/, 1, 'money'],
+  [/^dollars?$/, 100, 'money'],
+];
+const single =
+  /^\\?\$?([-−]?\d[\d.,]*|[-−]?\\[dt]?frac\{\d+\}\{\d+\}|\d+\/\d+)\s*(?:\\[ ,;:~]\s*)*(?:\\(?:text|mathrm|textrm|mbox)\s*\{\s*)?([A-Za-z]+)\.?\s*\}?\.?$/;
+
+/** How many of the gold answer's units the answer's is, where both are known ones of one kind and differ: `5 hours` and `5 minutes`. */
+export function unitFactor(gold: string, answer: string): number | undefined {
+  const [g, a] = [measureOf(gold), measureOf(answer)];
+  return g && a && g[2] === a[2] && g[1] !== a[1] ? a[1] / g[1] : undefined;
+}
+
+function measureOf(text: string): (typeof measures)[number] | undefined {
+  if (/^\\\$\s*[\d.,]+$/.test(text.trim())) return measures.at(-1);
+  const name = single.exec(text.trim())?.[2];
+  return name === undefined ? undefined : measures.find(([names]) => names.test(name));
 }
