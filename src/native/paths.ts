@@ -1,10 +1,10 @@
 import {createHash} from 'node:crypto';
 import {accessSync, constants, existsSync, readFileSync} from 'node:fs';
-import {homedir} from 'node:os';
 import path from 'node:path';
 import {fileURLToPath} from 'node:url';
+import {cacheFolder, type Env} from '../cache.js';
 
-export type Env = Readonly<Record<string, string | undefined>>;
+export {cacheFolder, type Env};
 
 export const stateFileName = 'ilr-native-state.json';
 
@@ -19,12 +19,6 @@ export function packageRoot(from: string = fileURLToPath(import.meta.url)): stri
 
 export function packageVersion(root: string): string {
   return JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')).version;
-}
-
-/** Where LibTorch and tools go: $ILR_CACHE, else $XDG_CACHE_HOME/ilr-native, else ~/.cache/ilr-native. */
-export function cacheFolder(env: Env): string {
-  if (env.ILR_CACHE) return path.resolve(env.ILR_CACHE);
-  return path.join(env.XDG_CACHE_HOME || path.join(env.HOME || homedir(), '.cache'), 'ilr-native');
 }
 
 /** Where the addon of the package in `root` is built: inside the package, or in the cache where that cannot be written. */
