@@ -41,7 +41,8 @@ function rowsOf(schema: Schema, prefix: string): string[] {
     if (value.sameAs) return [row(key, `keys of \`${value.sameAs}\``, 'optional', value.description)];
     if (value.properties) return [...groupRow(key, value), ...rowsOf(value, `${key}.`)];
     if (value.items?.properties) {
-      return [row(key, 'list', 'required', value.description), ...rowsOf(value.items, `${key}.*.`)];
+      const need = schema.required?.includes(name) ? 'required' : 'optional';
+      return [row(key, 'list', need, value.description), ...rowsOf(value.items, `${key}.*.`)];
     }
     const fallback =
       value.default === undefined ? (schema.required?.includes(name) ? 'required' : 'optional') : text(value.default);

@@ -4,6 +4,7 @@ import {type Document, isAlias, isMap, isPair, isScalar, LineCounter, parseDocum
 import type {z} from 'zod';
 import {type RunConfig, runSchema} from './config.js';
 import {keysAt, nearestKey, writePath} from './config-keys.js';
+import {isModule} from './config-reward.js';
 import {IlrError} from './errors.js';
 
 export interface ConfigFile {
@@ -258,7 +259,7 @@ function resolvePaths(config: RunConfig, baseOf: (keys: Path) => string): RunCon
   const resolve = (keys: Path, file: string) => path.resolve(baseOf(keys), file);
   const optional = (keys: Path, file: string | undefined) => (file === undefined ? undefined : resolve(keys, file));
   const {data, reward, eval: evaluation} = config;
-  const isModule = !['numeric', 'math', 'exact'].includes(reward.function);
+  const functionAt = (keys: Path, name: string) => (isModule(name) ? resolve(keys, name) : name);
   return {
     ...config,
     agents: config.agents.map((agent, i) => ({
@@ -279,6 +280,15 @@ function resolvePaths(config: RunConfig, baseOf: (keys: Path) => string): RunCon
       ...evaluation,
       ...(evaluation.data !== undefined && {data: resolve(['eval', 'data'], evaluation.data)}),
     },
-    reward: isModule ? {...reward, function: resolve(['reward', 'function'], reward.function)} : reward,
+    reward: {
+      ...reward,
+      ...(reward.function !== undefined && {function: functionAt(['reward', 'function'], reward.function)}),
+      ...(reward.parts && {
+        parts: reward.parts.map((part, i) => ({
+          ...part,
+          function: functionAt(['reward', 'parts', i, 'function'], part.function),
+        })),
+      }),
+    },
   };
 }

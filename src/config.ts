@@ -1,5 +1,6 @@
 import {z} from 'zod';
 import {type LossSettings, lossKeys, lossProblems, resolveLoss} from './config-loss.js';
+import {rewardKeys} from './config-reward.js';
 import {problemsOf} from './config-rules.js';
 import {samplingKeys} from './config-sampling.js';
 import type {OptimizerOptions} from './policy.js';
@@ -217,24 +218,6 @@ const dialogue = z.strictObject({
     .describe('What the protocol says. {question}, {peers}, {idea}, {number}, {letter}, {questions} are filled in.'),
 });
 
-const reward = z.strictObject({
-  function: z
-    .string()
-    .default('numeric')
-    .describe(
-      '`numeric`, `math` (expressions, sets, intervals, matrices, units, …), `exact`, or a module whose default export is a RewardFunction.',
-    ),
-  correct: z.number().default(1),
-  wellFormed: z.number().default(0.1).describe('Answered in the asked form, but wrong.'),
-  none: z.number().default(0).describe('No answer, or cut off.'),
-  overlongCache: positiveInt
-    .optional()
-    .describe(
-      'DAPO’s overlong penalty: over the last so many tokens before `dialogue.maxNewTokens` the reward falls linearly, to overlongPenalty below; off when left out.',
-    ),
-  overlongPenalty: z.number().positive().optional().describe('With overlongCache; 1 when left out.'),
-});
-
 const advantage = z
   .strictObject({
     baseline: z
@@ -310,7 +293,7 @@ const keys = z.strictObject({
   ability: ability.prefault({}),
   strategy: strategy.prefault({}),
   dialogue: dialogue.prefault({}),
-  reward: reward.prefault({}),
+  reward: rewardKeys.prefault({}),
   calibration: z
     .enum(['faithful', 'none'])
     .default('faithful')

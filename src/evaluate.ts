@@ -6,7 +6,10 @@ import {analyse, fuse, type Idea3Options, share} from './interact/idea3.js';
 import {sharePrompt} from './interact/prompts.js';
 import {everyAgent, type Progress, sample, streamNames} from './interact/rollout.js';
 import {type Purpose, streamOf} from './random.js';
-import {gradeGroup} from './reward/reward.js';
+import {withRelay} from './relay.js';
+import {gradeGroup} from './reward/grade.js';
+import {millisecondsOf} from './reward/reward.js';
+import type {Watch} from './reward/watch.js';
 import {textOf} from './sampling.js';
 import {mean, sum} from './statistics.js';
 import type {
@@ -26,6 +29,8 @@ export interface EvaluateOptions {
   readonly signal?: AbortSignal;
   readonly onProgress?: (agent: Agent) => Progress;
   readonly onWarning?: (message: string) => void;
+  /** Told of all that is graded. */
+  readonly watch?: Watch;
 }
 
 export interface SoloOptions extends EvaluateOptions {
@@ -211,17 +216,22 @@ export async function measureAbilities(
 /** Grades groups in order; a dialogue that was not held stays undefined. */
 export function gradeAll<T extends UngradedGroup | undefined>(
   groups: readonly T[],
-  {reward, config}: EvaluateOptions,
+  options: EvaluateOptions,
 ): Promise<(T extends UngradedGroup ? Group : undefined)[]>;
-export function gradeAll(
+export async function gradeAll(
   groups: readonly (UngradedGroup | undefined)[],
-  {reward, config}: EvaluateOptions,
+  {reward, config, signal, watch}: EvaluateOptions,
 ): Promise<(Group | undefined)[]> {
-  return Promise.all(
-    groups.map(async (group) =>
-      group === undefined ? undefined : gradeGroup(group, {reward, weights: config.reward}),
-    ),
-  );
+  const {share, fuse} = config.dialogue.maxNewTokens;
+  const {options, timeoutSeconds} = config.reward;
+  const given = {reward, weights: config.reward, timeoutMs: millisecondsOf(timeoutSeconds), options};
+  const graded = await withRelay(signal, (relay) => {
+    const gradeOne = (group: UngradedGroup) =>
+      gradeGroup(group, {...given, signal: relay.signal, maxNewTokens: group.stage === 'solo' ? share : fuse});
+    return Promise.all(groups.map(async (group) => group && gradeOne(group)));
+  });
+  watch?.(graded);
+  return graded;
 }
 
 /**

@@ -1,6 +1,8 @@
 import {lossOf, type RunConfig} from './config.js';
 import {IlrError} from './errors.js';
 import {Random} from './random.js';
+import {gradableQuestions} from './reward/grade.js';
+import {type Watch, watchRollouts} from './reward/watch.js';
 import {changesOf} from './sampling.js';
 import type {Agent, Question, RewardFunction, TrainEvent, TrainerState, TrainOptions, TrainPhase} from './types.js';
 
@@ -17,6 +19,7 @@ export interface Run {
   readonly emit: (event: TrainEvent) => void;
   readonly onWarning: (message: string) => void;
   readonly now: () => number;
+  readonly watch: Watch;
 }
 
 /**
@@ -29,7 +32,7 @@ export function prepareRun(options: TrainOptions, reward: RewardFunction): Run {
   const emit = (event: TrainEvent) => onEvent?.(event);
   const onWarning = (message: string) => emit({type: 'warning', message});
   requireAgents(config, agents);
-  const gradable = (name: string, given: readonly Question[]) => gradableOf(name, given, reward, onWarning);
+  const gradable = (name: string, given: readonly Question[]) => gradableQuestions(name, given, reward, onWarning);
   const all = gradable('training', questions.train);
   const split =
     questions.validation === undefined
@@ -46,6 +49,10 @@ export function prepareRun(options: TrainOptions, reward: RewardFunction): Run {
     emit,
     onWarning,
     now: options.now ?? (() => performance.now()),
+    watch: watchRollouts(
+      agents.map((agent) => agent.name),
+      onWarning,
+    ),
   };
   requireQuestions(run);
   warnOfSampling(agents, onWarning);
@@ -106,22 +113,6 @@ function holdOut(questions: readonly Question[], {seed, ability}: RunConfig) {
   const shuffled = new Random({seed, purpose: 'data'}).shuffle(questions);
   const held = new Set(shuffled.slice(0, Math.min(ability.questions, Math.floor(questions.length / 10))));
   return {train: questions.filter((question) => !held.has(question)), validation: [...held]};
-}
-
-function gradableOf(
-  name: string,
-  given: readonly Question[],
-  reward: RewardFunction,
-  onWarning: (message: string) => void,
-): readonly Question[] {
-  const skipped = given.filter((question) => reward.accepts?.(question) === false);
-  const first = skipped[0];
-  if (first === undefined) return given;
-  onWarning(
-    `Skipped ${skipped.length} of ${given.length} ${name} questions whose answer cannot be graded; ` +
-      `the first is ${first.id} with answer ${JSON.stringify(first.answer.slice(0, 80))}.`,
-  );
-  return given.filter((question) => !skipped.includes(question));
 }
 
 /** The policy gradient takes the samples for those of the distribution that is trained. */

@@ -7,15 +7,17 @@ import {prepareBatches, updateAgent} from './learn/agent-update.js';
 import {stepBaselines} from './learn/baseline.js';
 import {calibrateStage} from './learn/calibration.js';
 import {evaluationFigures, finite, perAgent} from './learn/metrics.js';
-import {advance, difficultyOf, groupsOf, metricsOf, refillsOf, requireGraded} from './learn/outcome.js';
+import {advance, difficultyOf, groupsOf, isUngraded, metricsOf, refillsOf, requireGraded} from './learn/outcome.js';
 import {penaliseOverlong} from './learn/overlong.js';
 import {hasSpread, joinRounds, noTalk, questionsWithoutSpread, type Sampled, type Talk} from './learn/rounds.js';
-import {loadRewardFunction} from './reward/reward.js';
+import {prepareReward} from './reward/grade.js';
+import {loadReward} from './reward/reward.js';
 import {drawQuestions, isAdaptive, phaseOf, prepareRun, questionCounts, type Run, throwIfAborted} from './run.js';
 import {changesOf, withSampling} from './sampling.js';
 import {mean, sum} from './statistics.js';
 import type {
   Question,
+  RewardFunction,
   SoloEvaluation,
   StepMetrics,
   TrainerState,
@@ -29,11 +31,21 @@ import type {
 Trains the agents by ILR (arXiv 2509.26306), or each alone by GRPO with `method: grpo`.
 
 @returns the state after the last step; the agents' policies hold the weights.
-@throws IlrError `ILR_ABORTED` on `signal`; `ILR_CHECKPOINT` when `resumeFrom` is of another run; `ILR_INVALID_DATA` or `ILR_DIFFICULTY` before the first step.
+@throws IlrError `ILR_ABORTED` on `signal`; `ILR_REWARD` when nothing could be graded, in the first step or in two in a row; `ILR_CHECKPOINT` when `resumeFrom` is of another run; `ILR_INVALID_DATA` or `ILR_DIFFICULTY` before the first step.
 */
 export async function train(options: TrainOptions): Promise<TrainResult> {
-  const {config, agents, stopAfterStep} = options;
-  const reward = options.reward ?? (await loadRewardFunction(config.reward.function, process.cwd()));
+  if (options.reward !== undefined) return trainBy(options.reward, options);
+  const reward = await loadReward(options.config.reward, process.cwd());
+  try {
+    return await trainBy(reward, options);
+  } finally {
+    await reward.close?.();
+  }
+}
+
+async function trainBy(reward: RewardFunction, options: TrainOptions): Promise<TrainResult> {
+  const {config, agents, questions, stopAfterStep} = options;
+  await prepareReward(reward, [...questions.train, ...(questions.validation ?? []), ...(questions.test ?? [])]);
   const run = prepareRun(options, reward);
   requirePromptsFit(agents, [...run.train, ...run.validation, ...run.test], config.dialogue);
   let saved = options.resumeFrom;
@@ -52,7 +64,8 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     }
   } catch (error) {
     // `state` and the weights are of the last finished step: where there is a recorder, an update is never aborted.
-    if (isAbort(error) && state !== saved) await save(run, state);
+    const isWorthSaving = isAbort(error) || (isUngraded(error) && state.step > 0);
+    if (isWorthSaving && state !== saved) await save(run, state);
     throw error;
   }
 }

@@ -124,6 +124,9 @@ export interface RewardInput {
   readonly question: Question;
   readonly text: string;
   readonly completion: {readonly finishReason: FinishReason; readonly ids: Int32Array};
+  readonly stage?: Stage;
+  /** The most that the completion may have been long. */
+  readonly maxNewTokens?: number;
 }
 
 /** `reward` is given by the run's configuration (`correct`, `wellFormed`, `none`) when left out. */
@@ -140,22 +143,41 @@ export interface Grade {
 export interface RewardContext {
   /** Aborted when nobody waits for the grade any more: the time is up, or the run was aborted. */
   readonly signal: AbortSignal;
+  /** `reward.options`, or those of the part: for a module of one's own. */
+  readonly options?: Readonly<Record<string, unknown>>;
+}
+
+/** What is asked of a function beside its grades. */
+export interface RewardHooks {
+  /** Sees all questions of a run or benchmark once, before anything is sampled. */
+  prepare?(questions: readonly Question[]): Promise<void>;
+  /** Called after `prepare`: whether a question's gold answer can be graded at all. */
+  accepts?(question: Question): boolean;
+  /** Whether two answers (`Grade.answer`) say the same; equal text where it is left out. */
+  sameAnswer?(a: string, b: string): boolean;
+  /** Gives back what it holds. */
+  close?(): Promise<void>;
+  /** It bounds the time of its own work, from when that begins; it is not timed from outside then. */
+  readonly keepsTime?: boolean;
 }
 
 /**
 Grades one completion; `null`: cannot be graded, and is not trained on. What it throws marks the rollout as failed.
-`prepare` sees all questions of a run or benchmark once, before anything is sampled; `accepts`, called after it, says whether a
-question's gold answer can be graded at all. `batch` grades a whole group at once where it is there. `close` gives back what it holds.
+`batch` grades a whole group at once where it is there; an `Error` in place of a grade fails that completion alone.
 */
-export interface RewardFunction {
+export interface RewardFunction extends RewardHooks {
   (input: RewardInput, context?: RewardContext): Grade | null | Promise<Grade | null>;
-  batch?(inputs: readonly RewardInput[], context?: RewardContext): Promise<readonly (Grade | null)[]>;
-  prepare?(questions: readonly Question[]): Promise<void>;
-  accepts?(question: Question): boolean;
-  /** Whether two answers (`Grade.answer`) say the same; equal text where it is left out. */
-  sameAnswer?(a: string, b: string): boolean;
-  close?(): Promise<void>;
+  batch?(inputs: readonly RewardInput[], context?: RewardContext): Promise<readonly (Grade | null | Error)[]>;
 }
+
+/** A part of a composed reward: a `RewardFunction`, or one that gives a number and leaves it to others what is correct. */
+export interface ScoreFunction extends RewardHooks {
+  (input: RewardInput, context?: RewardContext): PartScore | Promise<PartScore>;
+  batch?(inputs: readonly RewardInput[], context?: RewardContext): Promise<readonly (PartScore | Error)[]>;
+}
+
+/** `reward` may be left out where `isCorrect` and `isWellFormed` are there. */
+export type PartScore = number | Partial<Grade> | null;
 
 /**
 One step's figures; the keys are paths (`<agent>/accuracy/solo`), documented in `docs/paper.md`. Every value but `seconds` and
@@ -213,6 +235,8 @@ export interface TrainerState {
   readonly soloTokens: readonly number[];
   /** [N][stages] moving averages of the rewards, with `advantage.baseline: ema`; null: no reward yet. */
   readonly baselines?: readonly (readonly (number | null)[])[];
+  /** Steps up to here of which nothing could be graded; left out where something was. */
+  readonly failedSteps?: number;
   /** [N] on `questions.test`. */
   readonly before?: readonly SoloEvaluation[];
   readonly latest?: readonly SoloEvaluation[];

@@ -4,7 +4,9 @@ import {readQuestions} from '../data/questions.js';
 import {IlrError} from '../errors.js';
 import type {EvalBenchmark} from '../eval/plan.js';
 import {stampOf} from '../record/files.js';
-import {loadRewardFunction, rewardFunctions} from '../reward/reward.js';
+import {hashOf} from '../record/identity.js';
+import {prepareReward} from '../reward/grade.js';
+import {loadReward, rewardModules, rewardName} from '../reward/reward.js';
 import type {Question, RewardFunction} from '../types.js';
 
 export interface BenchmarkOptions {
@@ -29,9 +31,11 @@ export interface OpenedBenchmarks {
 interface ReadBenchmark {
   readonly name: string;
   readonly description?: string;
-  readonly reward: string;
+  readonly reward: RewardSettings;
   readonly questions: readonly Question[];
 }
+
+type RewardSettings = RunConfig['reward'];
 
 /**
 Reads all questions and makes their graders ready. Questions whose gold answer cannot be graded are left out, with a warning.
@@ -44,7 +48,7 @@ export async function openBenchmarks(
 ): Promise<OpenedBenchmarks> {
   const {settings} = options;
   const read = await readAll(options);
-  const own = options.reward ?? settings.reward.function;
+  const own = rewardOf(settings.reward, options.reward);
   const validation = validationFile === undefined ? [] : await readFile(validationFile, options);
   const graders = new Graders();
   try {
@@ -64,7 +68,8 @@ export async function openBenchmarks(
 }
 
 async function readAll(options: BenchmarkOptions): Promise<ReadBenchmark[]> {
-  const {data, settings, reward = settings.reward.function} = options;
+  const {data, settings} = options;
+  const reward = rewardOf(settings.reward, options.reward);
   const read: ReadBenchmark[] = [];
   for (const file of data) {
     const short = path.basename(file).replace(/\.\w+$/, '');
@@ -73,6 +78,13 @@ async function readAll(options: BenchmarkOptions): Promise<ReadBenchmark[]> {
     read.push({name: isTwice ? file : short, reward, questions});
   }
   return read;
+}
+
+/** The reward of the settings, or a function by its name; what a part of that name would be told is left behind. */
+function rewardOf(settings: RewardSettings, named: string | undefined): RewardSettings {
+  if (named === undefined || named === settings.function) return settings;
+  const {correct, wellFormed, none, timeoutSeconds} = settings;
+  return {correct, wellFormed, none, function: named, ...(timeoutSeconds !== undefined && {timeoutSeconds})};
 }
 
 async function readFile(file: string, {settings, onWarning}: BenchmarkOptions): Promise<readonly Question[]> {
@@ -92,7 +104,7 @@ async function toBenchmark(
   if (leftOut.length === questions.length)
     throw new IlrError(
       'ILR_INVALID_DATA',
-      `${name}: expected at least one question whose answer ${reward} can grade, got none of ${questions.length}. Try another --reward.`,
+      `${name}: expected at least one question whose answer ${rewardName(reward)} can grade, got none of ${questions.length}. Try another --reward.`,
     );
   if (first !== undefined)
     onWarning(
@@ -103,29 +115,36 @@ async function toBenchmark(
     name,
     ...(description !== undefined && {description}),
     reward: grader,
-    rewardName: reward,
-    rewardIdentity: Object.hasOwn(rewardFunctions, reward) ? '' : (await stampOf(path.resolve(reward))).sha256,
+    rewardName: rewardName(reward),
+    rewardIdentity: await identityOf(reward),
     questions: questions.filter((question) => !leftOut.includes(question)),
     leftOut,
   };
+}
+
+/** Of the settings and of the modules that they name. */
+async function identityOf(reward: RewardSettings): Promise<string> {
+  const modules = await Promise.all(rewardModules(reward, process.cwd()).map((file) => stampOf(file)));
+  return hashOf([reward, modules.map(({sha256}) => sha256)]);
 }
 
 /** The reward functions of an evaluation, each opened once and shown all of its questions at once. */
 class Graders {
   private readonly opened = new Map<string, {readonly reward: RewardFunction; questions: readonly Question[]}>();
 
-  async open(spec: string, questions: readonly Question[]): Promise<void> {
-    const known = this.opened.get(spec) ?? {reward: await loadRewardFunction(spec, process.cwd()), questions: []};
+  async open(settings: RewardSettings, questions: readonly Question[]): Promise<void> {
+    const key = JSON.stringify(settings);
+    const known = this.opened.get(key) ?? {reward: await loadReward(settings, process.cwd()), questions: []};
     known.questions = [...known.questions, ...questions];
-    this.opened.set(spec, known);
+    this.opened.set(key, known);
   }
 
   async prepare(): Promise<void> {
-    for (const {reward, questions} of this.opened.values()) await reward.prepare?.(questions);
+    for (const {reward, questions} of this.opened.values()) await prepareReward(reward, questions);
   }
 
-  get(spec: string): RewardFunction {
-    return (this.opened.get(spec) as {reward: RewardFunction}).reward;
+  get(settings: RewardSettings): RewardFunction {
+    return (this.opened.get(JSON.stringify(settings)) as {reward: RewardFunction}).reward;
   }
 
   async close(): Promise<void> {

@@ -5,6 +5,7 @@ import {EvalFolder} from '../eval/folder.js';
 import type {EvalModel, EvalPlan} from '../eval/plan.js';
 import {type EvalMode, type EvalReport, type EvalSettings, evalModes} from '../eval/report.js';
 import {type EvalEvent, runEvaluation} from '../eval/run.js';
+import {rewardName} from '../reward/reward.js';
 import {type OpenedBenchmarks, openBenchmarks} from './eval-benchmarks.js';
 import {type FoundModels, findEvalModels} from './eval-models.js';
 import {versions} from './versions.js';
@@ -143,7 +144,7 @@ function planOf(
         choose: settings.strategy.choose === 'question' ? ('question' as const) : ('agent' as const),
         validation: validation.slice(0, settings.ability.questions),
         reward: validationReward,
-        rewardName: options.reward ?? settings.reward.function,
+        rewardName: options.reward ?? rewardName(settings.reward),
       },
     }),
   };

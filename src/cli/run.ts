@@ -5,7 +5,7 @@ import {hashWeights} from '../record/agent-folder.js';
 import type {Checkpoint} from '../record/checkpoint.js';
 import {checkSameRun, hashOf, hashQuestions} from '../record/identity.js';
 import {type FoundRun, findRun, RunFolder} from '../record/run-folder.js';
-import {loadRewardFunction} from '../reward/reward.js';
+import {loadReward} from '../reward/reward.js';
 import {train} from '../train.js';
 import type {TrainEvent, TrainOptions, TrainResult} from '../types.js';
 import {type OpenedRun, openRun} from './agents.js';
@@ -35,11 +35,17 @@ export async function runTraining(config: RunConfig, options: RunOptions = {}): 
   const questions = options.questions ?? (await readRunQuestions(config, options.onEvent));
   const {train: training, validation = [], test = []} = questions;
   await requireMemory(config, [...training, ...validation, ...test]);
-  const opened = await openRun(config, found.checkpoint);
+  // Ahead of the agents, for it takes a moment and may be refused.
+  const reward = options.reward ?? (await loadReward(config.reward, process.cwd()));
   try {
-    return await runOpened(config, options, found, questions, opened);
+    const opened = await openRun(config, found.checkpoint);
+    try {
+      return await runOpened(config, {...options, reward}, found, questions, opened);
+    } finally {
+      await opened.close();
+    }
   } finally {
-    await opened.close();
+    if (options.reward === undefined) await reward.close?.();
   }
 }
 
@@ -80,7 +86,7 @@ async function runOpened(
       signal: options.signal,
       stopAfterStep: options.stopAfterStep,
       onEvent: options.onEvent,
-      reward: options.reward ?? (await loadRewardFunction(config.reward.function, process.cwd())),
+      reward: options.reward,
       tokenBudgetPerStep: options.tokenBudgetPerStep,
     });
     return result.stopped ? result : {...result, final: await folder.finish(agents)};

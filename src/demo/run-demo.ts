@@ -7,7 +7,8 @@ import {readConfigFile} from '../config-file.js';
 import {IlrError} from '../errors.js';
 import {packageRoot} from '../native/paths.js';
 import {Random} from '../random.js';
-import {loadRewardFunction} from '../reward/reward.js';
+import {prepareReward} from '../reward/grade.js';
+import {loadReward} from '../reward/reward.js';
 import {mean} from '../statistics.js';
 import type {Question, SoloEvaluation, StepMetrics, TrainEvent} from '../types.js';
 import {drawQuestions, type Split} from './curriculum.js';
@@ -189,8 +190,13 @@ async function effectsOf(
 ): Promise<DialogueEffect[]> {
   const run = await openRun(config);
   try {
-    const reward = await loadRewardFunction(config.reward.function, process.cwd());
-    return await measureDialogues(run.agents, questions, {config, reward, signal});
+    const reward = await loadReward(config.reward, process.cwd());
+    try {
+      await prepareReward(reward, questions);
+      return await measureDialogues(run.agents, questions, {config, reward, signal});
+    } finally {
+      await reward.close?.();
+    }
   } finally {
     await run.close();
   }

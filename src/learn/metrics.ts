@@ -1,6 +1,6 @@
 import type {UpdateResult} from '../policy.js';
 import {mean, sum} from '../statistics.js';
-import type {Group, SoloEvaluation, Stage, Strategy} from '../types.js';
+import type {Group, Rollout, SoloEvaluation, Stage, Strategy} from '../types.js';
 import {stages, type TrainableGroup} from './batch.js';
 import type {StageCalibration} from './calibration.js';
 import type {Refill} from './outcome.js';
@@ -20,7 +20,16 @@ export function stageFigures(stage: Stage, groups: readonly Group[]): Figures {
     [`truncated/${stage}`]: shareOf(all, ({completion}) => completion.finishReason !== 'stop'),
     [`length/${stage}`]: mean(all.map(({completion}) => completion.ids.length)),
     [`overlong_penalty/${stage}`]: mean(all.flatMap(({overlongPenalty}) => overlongPenalty ?? [])),
+    ...partFigures(stage, graded),
   };
+}
+
+/** Of a composed reward: what each part gave, unweighted. */
+function partFigures(stage: Stage, graded: readonly Rollout[]): Figures {
+  const names = new Set(graded.flatMap(({parts}) => Object.keys(parts ?? {})));
+  return Object.fromEntries(
+    [...names].map((name) => [`reward/${name}/${stage}`, mean(graded.flatMap(({parts}) => parts?.[name] ?? []))]),
+  );
 }
 
 export interface DialogueCounts {

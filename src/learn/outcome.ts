@@ -2,7 +2,7 @@ import type {RunConfig} from '../config.js';
 import {IlrError} from '../errors.js';
 import type {UpdateResult} from '../policy.js';
 import {mean, spearman, sum} from '../statistics.js';
-import type {Group, Question, StepMetrics, TrainerState} from '../types.js';
+import type {Group, Question, Rollout, StepMetrics, TrainerState} from '../types.js';
 import type {BaselineStep} from './baseline.js';
 import {
   baselineFigures,
@@ -48,8 +48,10 @@ export function advance(last: TrainerState, outcome: Outcome, ability: RunConfig
   const {solo, updates} = outcome;
   const add = (to: readonly number[], of: (agent: number) => number) => to.map((value, i) => value + of(i));
   const refresh = (value: number, i: number) => ability.decay * value + (1 - ability.decay) * passRateOf(solo[i] ?? []);
+  const {failedSteps = 0, ...before} = last;
   return {
-    ...last,
+    ...before,
+    ...(isAllFailed(outcome, last.agents.length) && {failedSteps: failedSteps + 1}),
     step: last.step + 1,
     abilities: ability.refresh === 'ema' ? last.abilities.map(refresh) : last.abilities,
     positions: add(last.positions, (i) => solo[i]?.length ?? 0),
@@ -129,18 +131,35 @@ function tokensOf(groups: readonly Group[]): number {
 }
 
 /**
-A reward function that fails on everything would train nothing, to the last step.
+A reward function that fails on everything would train nothing, to the last step. One step may be bad luck; of two in a row nothing comes.
 
-@throws IlrError `ILR_REWARD` when it graded nothing of the step, and nobody was trained before.
+@throws IlrError `ILR_REWARD` when it graded nothing of the step, and nobody was trained before, or nothing of the one before either.
 */
 export function requireGraded(sampled: Sampled, last: TrainerState): void {
-  const rollouts = last.agents.flatMap((_, i) => groupsOf(sampled, i)).flatMap((group) => group.rollouts);
-  const {failure} = rollouts[0] ?? {};
-  if (failure === undefined || sum(last.trainedTokens) > 0) return;
-  if (rollouts.some((rollout) => rollout.failure === undefined)) return;
+  if (!isAllFailed(sampled, last.agents.length)) return;
+  if (sum(last.trainedTokens) > 0 && last.failedSteps === undefined) return;
+  const rollouts = rolloutsOf(sampled, last.agents.length);
+  const step = last.step + 1;
+  const when = last.failedSteps === undefined ? `step ${step}` : `step ${step}, or of step ${last.step} before it`;
   throw new IlrError(
     'ILR_REWARD',
-    `Expected the reward function to grade at least one of the ${rollouts.length} completions of step ${last.step + 1}, got none; ` +
-      `the first: ${failure}. Mend reward.function, or the answers that it compares with.`,
+    `Expected the reward function to grade at least one of the ${rollouts.length} completions of ${when}, got none; ` +
+      `the first: ${rollouts[0]?.failure}. Mend reward.function, or the answers that it compares with` +
+      `${last.step > 0 ? '; then the run goes on with --resume' : ''}.`,
+  );
+}
+
+export function isUngraded(error: unknown): boolean {
+  return IlrError.is(error) && error.code === 'ILR_REWARD';
+}
+
+function isAllFailed(sampled: Sampled, numAgents: number): boolean {
+  const rollouts = rolloutsOf(sampled, numAgents);
+  return rollouts.length > 0 && rollouts.every(({failure}) => failure !== undefined);
+}
+
+function rolloutsOf(sampled: Sampled, numAgents: number): Rollout[] {
+  return Array.from({length: numAgents}, (_, i) => groupsOf(sampled, i)).flatMap((groups) =>
+    groups.flatMap((group) => group.rollouts),
   );
 }

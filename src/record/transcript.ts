@@ -24,6 +24,8 @@ export interface TranscriptLine {
     readonly isCorrect: boolean;
     readonly isWellFormed: boolean;
     readonly finishReason: FinishReason;
+    /** What each part of a composed reward gave, unweighted. */
+    readonly parts?: Readonly<Record<string, number>>;
     readonly failure?: string;
   })[];
 }
@@ -47,7 +49,7 @@ export function transcriptOf(step: number, group: Group, agents: readonly string
     stage,
     ...(dialogue && {strategy: dialogue.strategy}),
     turns: read,
-    rollouts: group.rollouts.map(({completion, text, reward, isCorrect, isWellFormed, failure}) => ({
+    rollouts: group.rollouts.map(({completion, text, reward, isCorrect, isWellFormed, parts, failure}) => ({
       author: nameOf(group.agent),
       role: stage === 'solo' ? 'share' : 'fuse',
       text,
@@ -56,6 +58,7 @@ export function transcriptOf(step: number, group: Group, agents: readonly string
       isCorrect,
       isWellFormed,
       finishReason: completion.finishReason,
+      ...(parts !== undefined && {parts}),
       ...(failure !== undefined && {failure}),
     })),
   };

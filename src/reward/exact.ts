@@ -1,15 +1,19 @@
-import {lastBoxed} from '../boxed.js';
-import type {RewardFunction, RewardInput} from '../types.js';
+import type {Question, RewardFunction, RewardInput} from '../types.js';
+import {boxedAnswer} from './boxed-answer.js';
 
 /** Correct when the last box holds the gold answer, blanks aside. Well-formed when there is a filled box and the answer ended by itself. */
 export const exactReward: RewardFunction = Object.assign(
-  ({question, text, completion}: RewardInput) => {
-    const boxed = lastBoxed(text);
-    const isWellFormed = boxed !== undefined && boxed.trim() !== '' && completion.finishReason === 'stop';
-    return {isWellFormed, isCorrect: isWellFormed && normalise(boxed) === normalise(question.answer)};
+  (input: RewardInput) => {
+    const answer = boxedAnswer(input);
+    if (answer === undefined) return {isWellFormed: false, isCorrect: false};
+    return {isWellFormed: true, isCorrect: isSame(answer, input.question.answer), answer: normalise(answer)};
   },
-  {accepts: ({answer}: {readonly answer: string}) => answer.trim() !== ''},
+  {accepts: ({answer}: Question) => answer.trim() !== '', sameAnswer: isSame},
 );
+
+function isSame(a: string, b: string): boolean {
+  return normalise(a) === normalise(b);
+}
 
 function normalise(text: string): string {
   return text.trim().replace(/\s+/g, ' ');

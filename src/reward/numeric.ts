@@ -1,5 +1,5 @@
-import {lastBoxed} from '../boxed.js';
 import type {Question, RewardFunction, RewardInput} from '../types.js';
+import {boxedAnswer} from './boxed-answer.js';
 
 /** A fraction in lowest terms is not needed: equality is cross-multiplication. `denominator` > 0. */
 export interface Rational {
@@ -43,15 +43,21 @@ export function areEqual(a: Rational, b: Rational): boolean {
 
 /** Correct when the last box holds the gold number, exactly. Well-formed when there is a filled box and the answer ended by itself. */
 export const numericReward: RewardFunction = Object.assign(
-  ({question, text, completion}: RewardInput) => {
-    const gold = parseNumber(question.answer);
+  (input: RewardInput) => {
+    const gold = parseNumber(input.question.answer);
     if (gold === undefined) return null;
-    const boxed = lastBoxed(text);
-    const isWellFormed = boxed !== undefined && boxed.trim() !== '' && completion.finishReason === 'stop';
-    const answer = isWellFormed ? parseNumber(boxed) : undefined;
-    return {isWellFormed, isCorrect: answer !== undefined && areEqual(answer, gold)};
+    const answer = boxedAnswer(input);
+    if (answer === undefined) return {isWellFormed: false, isCorrect: false};
+    const value = parseNumber(answer);
+    return {isWellFormed: true, isCorrect: value !== undefined && areEqual(value, gold), answer: answer.trim()};
   },
-  {accepts: (question: Question) => parseNumber(question.answer) !== undefined},
+  {
+    accepts: (question: Question) => parseNumber(question.answer) !== undefined,
+    sameAnswer(a: string, b: string) {
+      const [left, right] = [parseNumber(a), parseNumber(b)];
+      return a === b || (left !== undefined && right !== undefined && areEqual(left, right));
+    },
+  },
 );
 
 const one: Rational = {numerator: 1n, denominator: 1n};

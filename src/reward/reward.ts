@@ -1,122 +1,142 @@
 import {resolve} from 'node:path';
 import {pathToFileURL} from 'node:url';
 import type {RunConfig} from '../config.js';
+import {isModule} from '../config-reward.js';
 import {IlrError, messageOf} from '../errors.js';
-import type {Completion} from '../policy.js';
-import type {Grade, Group, RewardFunction, Rollout, UngradedGroup} from '../types.js';
+import type {PartScore, RewardContext, RewardFunction, RewardHooks, RewardInput, ScoreFunction} from '../types.js';
+import {composeReward} from './compose.js';
 import {exactReward} from './exact.js';
-import {mathReward} from './math-reward.js';
+import {formatReward} from './format.js';
+import {type LengthOptions, lengthReward} from './length.js';
+import {mathReward, mathRewardWith} from './math-reward.js';
 import {numericReward} from './numeric.js';
+import {isAddress, remoteReward} from './remote.js';
+import {repetitionReward} from './repetition.js';
 
-export interface GradeOptions {
-  readonly reward: RewardFunction;
-  readonly weights: Pick<RunConfig['reward'], 'correct' | 'wellFormed' | 'none'>;
-  /** A reward function that has not answered by then has failed; a minute by default. */
-  readonly timeoutMs?: number;
-}
+/** What `reward.function` may name beside an address or a module. */
+export const graders = ['numeric', 'math', 'exact'] as const;
 
-/** By the names that a configuration knows them by. */
-export const rewardFunctions = {numeric: numericReward, math: mathReward, exact: exactReward};
-
-/** Why a rollout is not trained on, where the reward function itself said so with `null`. */
-export const ungradable = 'cannot be graded';
+type Settings = RunConfig['reward'];
+type PartSettings = NonNullable<Settings['parts']>[number];
+/** What says how a function works, of a whole reward or of a part. */
+type FunctionSettings = Pick<PartSettings, 'math' | 'format' | 'length' | 'repetition' | 'remote'>;
 
 /**
-The rollouts of a group: every completion with its reward. A reward function that throws, is late or returns nonsense costs its
-rollout (`failure`), not the group.
+The reward of a configuration: one function, or its parts together.
+
+@param baseFolder - Of the paths of modules.
+@param env - Where `remote.secretEnv` is looked up.
+@throws IlrError `ILR_INVALID_CONFIG` when a module does not load or exports no function, or a server's address or secret will not do.
 */
-export async function gradeGroup(group: UngradedGroup, options: GradeOptions): Promise<Group> {
-  const {completions, texts, ...rest} = group;
-  const rollouts = await Promise.all(
-    completions.map((completion, k) => gradeOne(group, completion, texts[k] as string, options)),
+export async function loadReward(
+  settings: Settings,
+  baseFolder: string,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<RewardFunction> {
+  const {parts, function: whole = 'numeric'} = settings;
+  if (parts === undefined) return (await loadFunction(whole, settings, baseFolder, env)) as RewardFunction;
+  const loaded = await Promise.all(
+    parts.map(async (part) => ({
+      name: part.name,
+      weight: part.weight,
+      timeoutMs: millisecondsOf(settings.timeoutSeconds),
+      options: part.options,
+      function: await loadFunction(part.function, part, baseFolder, env),
+    })),
   );
-  return {...rest, rollouts};
+  return composeReward(loaded, settings);
 }
 
-/**
-The reward function that a configuration names: one of our own, or a module with a default export, relative to `baseFolder`.
+/** How tables and reports call it. */
+export function rewardName({function: whole = 'numeric', parts}: Settings): string {
+  return parts === undefined ? whole : parts.map(({name}) => name).join(' + ');
+}
 
-@throws IlrError `ILR_INVALID_CONFIG` when the module does not load or exports no function.
-*/
+/** The files that it runs, beside ilr-native's own. */
+export function rewardModules({function: whole = 'numeric', parts}: Settings, baseFolder: string): string[] {
+  const names = parts === undefined ? [whole] : parts.map((part) => part.function);
+  return names.filter(isModule).map((name) => resolve(baseFolder, name));
+}
+
+/** A reward function by its name, address or module alone, without options. */
 export async function loadRewardFunction(spec: string, baseFolder: string): Promise<RewardFunction> {
-  if (Object.hasOwn(rewardFunctions, spec)) return rewardFunctions[spec as keyof typeof rewardFunctions];
-  const file = resolve(baseFolder, spec);
+  return (await loadFunction(spec, {}, baseFolder, process.env)) as RewardFunction;
+}
+
+/** For `GradeOptions`. */
+export function millisecondsOf(seconds: number | undefined): number | undefined {
+  return seconds === undefined ? undefined : 1000 * seconds;
+}
+
+async function loadFunction(
+  spec: string,
+  settings: FunctionSettings,
+  baseFolder: string,
+  env: NodeJS.ProcessEnv,
+): Promise<ScoreFunction> {
+  switch (spec) {
+    case 'numeric':
+      return numericReward;
+    case 'math':
+      return settings.math === undefined ? mathReward : mathRewardWith(settings.math);
+    case 'exact':
+      return exactReward;
+    case 'format':
+      return formatReward(settings.format ?? {});
+    case 'length':
+      return lengthReward(settings.length as LengthOptions);
+    case 'repetition':
+      return repetitionReward(settings.repetition);
+    default:
+      return isAddress(spec) ? remoteReward(spec, remoteOptions(settings), env) : loadModule(resolve(baseFolder, spec));
+  }
+}
+
+function remoteOptions({remote}: FunctionSettings) {
+  const {timeoutSeconds, ...rest} = remote ?? {};
+  return {...rest, ...(timeoutSeconds !== undefined && {timeoutMs: 1000 * timeoutSeconds})};
+}
+
+/** A module's default export; beside it, or on it, what else a reward function may have. */
+async function loadModule(file: string): Promise<ScoreFunction> {
   const loaded = await import(pathToFileURL(file).href).catch((cause: unknown) => {
     throw new IlrError(
       'ILR_INVALID_CONFIG',
-      `Expected reward.function to be numeric, math, exact or a module, but ${file} did not load: ${messageOf(cause)}`,
+      `Expected reward.function to be ${graders.join(', ')}, an address or a module, but ${file} did not load: ${messageOf(cause)}`,
       {cause},
     );
   });
-  if (typeof loaded.default === 'function') return loaded.default as RewardFunction;
+  const {default: main} = loaded as {default?: unknown};
+  const hooks = hooksOf(file, {...loaded, ...(typeof main === 'function' && Object.fromEntries(Object.entries(main)))});
+  if (typeof main === 'function') return Object.assign((...given: Parameters<ScoreFunction>) => main(...given), hooks);
+  const {batch} = hooks;
+  if (main === undefined && batch !== undefined) {
+    return Object.assign(async (input: RewardInput, context?: RewardContext) => {
+      const [score] = await batch([input], context);
+      if (score instanceof Error) throw score;
+      return score as PartScore;
+    }, hooks);
+  }
   throw new IlrError(
     'ILR_INVALID_CONFIG',
-    `Expected the default export of ${file} to be a reward function, got ${typeof loaded.default}. ` +
-      'Write: export default ({question, text, completion}) => ({isCorrect, isWellFormed}).',
+    `Expected the default export of ${file} to be a reward function, got ${typeof main}. ` +
+      'Write: export default ({question, text, completion}) => ({isCorrect, isWellFormed}), or export a function batch.',
   );
 }
 
-async function gradeOne(
-  group: UngradedGroup,
-  completion: Completion,
-  text: string,
-  {reward, weights, timeoutMs = 60_000}: GradeOptions,
-): Promise<Rollout> {
-  const failed = (failure: string): Rollout => ({
-    completion,
-    text,
-    reward: weights.none,
-    isCorrect: false,
-    isWellFormed: false,
-    failure,
-  });
-  try {
-    const grade = await withTimeout((async () => reward({question: group.question, text, completion}))(), timeoutMs);
-    if (grade === null) return failed(ungradable);
-    requireGrade(grade);
-    return {
-      completion,
-      text,
-      isCorrect: grade.isCorrect,
-      isWellFormed: grade.isWellFormed,
-      reward: weigh(grade, weights),
-      ...(grade.answer !== undefined && {answer: grade.answer}),
-    };
-  } catch (error) {
-    return failed(messageOf(error));
-  }
-}
-
-function weigh(grade: Grade, weights: GradeOptions['weights']): number {
-  if (grade.reward !== undefined) return grade.reward;
-  if (grade.isCorrect) return weights.correct;
-  return grade.isWellFormed ? weights.wellFormed : weights.none;
-}
-
-function requireGrade(grade: Grade): void {
-  const isGrade =
-    typeof grade === 'object' &&
-    typeof grade.isCorrect === 'boolean' &&
-    typeof grade.isWellFormed === 'boolean' &&
-    (grade.reward === undefined || Number.isFinite(grade.reward));
-  if (isGrade) return;
-  throw new IlrError(
-    'ILR_INVALID_ARGUMENT',
-    `Expected a reward function to return {isCorrect, isWellFormed, reward?: a finite number} or null, got ${JSON.stringify(grade)}.`,
-  );
-}
-
-async function withTimeout<T>(work: Promise<T>, timeoutMs: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () => reject(new IlrError('ILR_INVALID_ARGUMENT', `Expected a grade within ${timeoutMs} ms, got none.`)),
-      timeoutMs,
+/** What a module has beside the function: its exports, or properties of the function. */
+function hooksOf(
+  file: string,
+  exported: Readonly<Record<string, unknown>>,
+): RewardHooks & Pick<ScoreFunction, 'batch'> {
+  const names = ['batch', 'prepare', 'accepts', 'sameAnswer', 'close'] as const;
+  const found = names.filter((name) => exported[name] !== undefined);
+  const odd = found.find((name) => typeof exported[name] !== 'function');
+  if (odd !== undefined) {
+    throw new IlrError(
+      'ILR_INVALID_CONFIG',
+      `Expected ${odd} of ${file} to be a function, got ${typeof exported[odd]}.`,
     );
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
   }
+  return Object.fromEntries(found.map((name) => [name, exported[name]]));
 }

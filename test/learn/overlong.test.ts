@@ -1,5 +1,6 @@
 import test from 'ava';
-import {overlongPenalty, penaliseOverlong} from '../../src/learn/overlong.js';
+import {penaliseOverlong} from '../../src/learn/overlong.js';
+import {overlongPenalty} from '../../src/overlong.js';
 import {rewardedGroup} from '../helpers/groups.js';
 
 test('the penalty is 0 up to the cache and 1 at the longest, linear between (DAPO, Eq. 13)', (t) => {

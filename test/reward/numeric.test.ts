@@ -79,9 +79,9 @@ test('numbers are compared exactly', (t) => {
 });
 
 test('numeric: right, well-formed but wrong, without a box, cut off', (t) => {
-  t.deepEqual(grade(numericReward, '\\boxed{3}', '3.0'), {isCorrect: true, isWellFormed: true});
-  t.deepEqual(grade(numericReward, '\\boxed{4}', '3'), {isCorrect: false, isWellFormed: true});
-  t.deepEqual(grade(numericReward, '\\boxed{four}', '3'), {isCorrect: false, isWellFormed: true});
+  t.deepEqual(grade(numericReward, '\\boxed{3}', '3.0'), {isCorrect: true, isWellFormed: true, answer: '3'});
+  t.deepEqual(grade(numericReward, '\\boxed{4}', '3'), {isCorrect: false, isWellFormed: true, answer: '4'});
+  t.deepEqual(grade(numericReward, '\\boxed{four}', '3'), {isCorrect: false, isWellFormed: true, answer: 'four'});
   t.deepEqual(grade(numericReward, '3', '3'), {isCorrect: false, isWellFormed: false});
   t.deepEqual(grade(numericReward, '\\boxed{ }', '3'), {isCorrect: false, isWellFormed: false});
   t.deepEqual(grade(numericReward, '\\boxed{3}', '3', 'length'), {isCorrect: false, isWellFormed: false});
@@ -94,8 +94,24 @@ test('a gold answer that is no number is skipped, not wrong', (t) => {
 });
 
 test('exact compares the box with the gold answer, blanks aside', (t) => {
-  t.deepEqual(grade(exactReward, '\\boxed{ New  York }', 'New York'), {isCorrect: true, isWellFormed: true});
-  t.deepEqual(grade(exactReward, '\\boxed{new york}', 'New York'), {isCorrect: false, isWellFormed: true});
+  t.deepEqual(grade(exactReward, '\\boxed{ New  York }', 'New York'), {
+    isCorrect: true,
+    isWellFormed: true,
+    answer: 'New York',
+  });
+  t.deepEqual(grade(exactReward, '\\boxed{new york}', 'New York'), {
+    isCorrect: false,
+    isWellFormed: true,
+    answer: 'new york',
+  });
   t.deepEqual(grade(exactReward, 'New York', 'New York'), {isCorrect: false, isWellFormed: false});
   t.false(exactReward.accepts?.({id: 'q', text: '?', answer: ' '}));
+});
+
+test('answers are the same as numbers, or as texts', (t) => {
+  t.true(numericReward.sameAnswer?.('1,000', '1000.0'));
+  t.true(numericReward.sameAnswer?.('many', 'many'));
+  t.false(numericReward.sameAnswer?.('many', 'few'));
+  t.true(exactReward.sameAnswer?.('New  York', 'New York'));
+  t.false(exactReward.sameAnswer?.('1.0', '1'));
 });

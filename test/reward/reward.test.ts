@@ -3,8 +3,9 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import test from 'ava';
 import {exactReward} from '../../src/reward/exact.js';
+import {gradeGroup, ungradable} from '../../src/reward/grade.js';
 import {numericReward} from '../../src/reward/numeric.js';
-import {gradeGroup, loadRewardFunction, ungradable} from '../../src/reward/reward.js';
+import {loadRewardFunction} from '../../src/reward/reward.js';
 import type {RewardFunction, UngradedGroup} from '../../src/types.js';
 
 const weights = {correct: 1, wellFormed: 0.1, none: 0};
