@@ -6,6 +6,7 @@ import {type RunConfig, runSchema} from './config.js';
 import {keysAt, nearestKey, writePath} from './config-keys.js';
 import {isModule} from './config-reward.js';
 import {IlrError} from './errors.js';
+import {localModel} from './hub/local.js';
 
 export interface ConfigFile {
   readonly config: RunConfig;
@@ -28,7 +29,8 @@ const maxShownProblems = 12;
 Reads a run's YAML.
 
 Relative paths in the file (`model`, `tokenizer`, the files of `data`, a reward module) are meant from the file's folder; relative paths given by an
-override, and `output` everywhere, from the current folder. They come back absolute, but for `output`.
+override, and `output` everywhere, from the current folder. They come back absolute, but for `output`. A `model` or `tokenizer` that is no
+folder but the id of a pulled model becomes the folder it was pulled to.
 
 @param overrides - Each `a.b=value` as from `--set`; the value is YAML, a place in a list is a number (`agents.0.model=./m`).
 @throws IlrError `ILR_INVALID_CONFIG` that lists each problem with file, line and column (or the override), what was expected, what came and the nearest
@@ -257,6 +259,7 @@ function shorten(text: string): string {
 
 function resolvePaths(config: RunConfig, baseOf: (keys: Path) => string): RunConfig {
   const resolve = (keys: Path, file: string) => path.resolve(baseOf(keys), file);
+  const model = (keys: Path, name: string) => localModel(resolve(keys, name), name, process.env);
   const optional = (keys: Path, file: string | undefined) => (file === undefined ? undefined : resolve(keys, file));
   const {data, reward, eval: evaluation} = config;
   const functionAt = (keys: Path, name: string) => (isModule(name) ? resolve(keys, name) : name);
@@ -264,8 +267,8 @@ function resolvePaths(config: RunConfig, baseOf: (keys: Path) => string): RunCon
     ...config,
     agents: config.agents.map((agent, i) => ({
       ...agent,
-      model: resolve(['agents', i, 'model'], agent.model),
-      ...(agent.tokenizer !== undefined && {tokenizer: resolve(['agents', i, 'tokenizer'], agent.tokenizer)}),
+      model: model(['agents', i, 'model'], agent.model),
+      ...(agent.tokenizer !== undefined && {tokenizer: model(['agents', i, 'tokenizer'], agent.tokenizer)}),
       ...(agent.adapter?.folder !== undefined && {
         adapter: {...agent.adapter, folder: resolve(['agents', i, 'adapter', 'folder'], agent.adapter.folder)},
       }),

@@ -82,7 +82,12 @@ const agent = z.strictObject({
       'expected up to 64 letters, digits, ., _ or -, not user',
     )
     .describe('How metrics, dialogues and checkpoints call this agent; also a folder name.'),
-  model: z.string().min(1).describe('Hugging Face model folder: config.json, safetensors, tokenizer.json.'),
+  model: z
+    .string()
+    .min(1)
+    .describe(
+      'Hugging Face model folder (config.json, safetensors, tokenizer.json), or the id of a model that `ilr-native pull` got.',
+    ),
   tokenizer: z.string().optional().describe('Folder of the tokenizer, where it is not the model folder.'),
   system: z.string().optional().describe('System prompt.'),
   chat: z

@@ -2,6 +2,7 @@ import type {Command} from 'commander';
 import {readConfigFile} from '../config-file.js';
 import {estimateConfig, gigabytes} from '../estimate/plan.js';
 import type {RunEstimate} from '../estimate/run.js';
+import {requireModels} from './models.js';
 import {collect} from './options.js';
 import {readRunQuestions} from './run.js';
 
@@ -20,6 +21,7 @@ export function register(program: Command): void {
     .addHelpText('after', help)
     .action(async (file: string, {set = [], json}: {readonly set?: readonly string[]; readonly json?: boolean}) => {
       const {config} = await readConfigFile(file, [...set]);
+      requireModels(config);
       const {train, validation = [], test = []} = await readRunQuestions(config);
       const estimate = await estimateConfig(config, [...train, ...validation, ...test]);
       process.stdout.write(

@@ -9,6 +9,7 @@ import {loadReward} from '../reward/reward.js';
 import {train} from '../train.js';
 import type {TrainEvent, TrainOptions, TrainResult} from '../types.js';
 import {type OpenedRun, openRun} from './agents.js';
+import {requireModels} from './models.js';
 import {isShared} from './policies.js';
 import {versions} from './versions.js';
 
@@ -32,6 +33,7 @@ export interface RunResult extends TrainResult {
 export async function runTraining(config: RunConfig, options: RunOptions = {}): Promise<RunResult> {
   const found = await findRun(config.output, options.resume ?? false);
   if (found.checkpoint) requireSameConfig(found.checkpoint, config);
+  else requireModels(config);
   const questions = options.questions ?? (await readRunQuestions(config, options.onEvent));
   const {train: training, validation = [], test = []} = questions;
   await requireMemory(config, [...training, ...validation, ...test]);

@@ -26,7 +26,8 @@ const alike = /^(?:additional_chat_templates\/[^/]+\.jinja|(?:LICEN[CS]E|NOTICE)
 const single = 'model.safetensors';
 const index = 'model.safetensors.index.json';
 const shard = /^model-\d+-of-\d+\.safetensors$/;
-const dataFiles = /\.(?:jsonl|json|csv|parquet)$|^(?:README\.md|(?:LICEN[CS]E|NOTICE)[^/]*)$/i;
+const data = /\.(?:jsonl|json|csv|tsv)(?:\.gz)?$|\.parquet$/i;
+const aboutData = /^(?:README\.md|(?:LICEN[CS]E|NOTICE)[^/]*)$/i;
 
 /**
 The files to take: of a model its settings, tokenizer and safetensors (one file, else the index with its shards), of a data set
@@ -58,8 +59,8 @@ export function chooseFiles(
 
 function usual(files: readonly HubFile[], repository: Repository): HubFile[] {
   if (repository.kind === 'dataset') {
-    const data = files.filter(({path}) => dataFiles.test(path));
-    if (data.some(({path}) => /\.(?:jsonl|json|csv|parquet)$/i.test(path))) return data;
+    if (files.some(({path}) => data.test(path)))
+      return files.filter(({path}) => data.test(path) || aboutData.test(path));
     throw new IlrError(
       'ILR_UNSUPPORTED',
       `${repositoryName(repository)}: expected JSON lines, JSON, CSV or Parquet, got ${listed(files)}; --include <glob> takes other files`,

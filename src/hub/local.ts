@@ -1,6 +1,6 @@
 import {existsSync} from 'node:fs';
 import path from 'node:path';
-import {cacheFolder, type Env} from '../native/paths.js';
+import {cacheFolder, type Env} from '../cache.js';
 import {isRepositoryId, type Repository} from './repository.js';
 
 /** Where `pull` puts a model or a data set unless it is told otherwise. */
@@ -19,4 +19,9 @@ export function localModel(folder: string, text: string, env: Env): string {
   const pulled = pulledFolder({kind: 'model', id: text}, env);
   const isThere = ['config.json', 'adapter_config.json'].some((name) => existsSync(path.join(pulled, name)));
   return isThere ? pulled : folder;
+}
+
+/** What to do where a model is not there: for a text that may be an id of the hub. */
+export function pullHint(text: string): string {
+  return isRepositoryId(text) ? `; to get it from the Hugging Face Hub: ilr-native pull ${text}` : '';
 }

@@ -1,9 +1,8 @@
 import {readFile} from 'node:fs/promises';
 import {homedir} from 'node:os';
 import path from 'node:path';
+import type {Env} from '../cache.js';
 import {IlrError} from '../errors.js';
-
-export type Env = Readonly<Record<string, string | undefined>>;
 
 /** Where the hub is and how it is reached; read from the variables that Hugging Face's own client reads. */
 export interface HubSettings {

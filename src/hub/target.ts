@@ -52,10 +52,6 @@ export class Target {
     return path.join(this.folder, stateFolder, `${key}.incomplete`);
   }
 
-  get lockFile(): string {
-    return path.join(this.folder, stateFolder, 'lock');
-  }
-
   async create(): Promise<void> {
     await withIo('creating', this.folder, () => mkdir(this.folder, {recursive: true}));
     await this.requireOwn([`${stateFolder}/record.json`]);

@@ -1,9 +1,19 @@
 import {mkdir, open, readFile, rm} from 'node:fs/promises';
 import path from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
+import {IlrError} from '../errors.js';
 
-/** Runs `work` while no other process of this machine does under the same lock file. A lock left by a dead process is taken over. */
-export async function withLock<T>(file: string, onWait: (pid: number) => void, work: () => Promise<T>): Promise<T> {
+/**
+Runs `work` while no other process of this machine does under the same lock file. A lock left by a dead process is taken over.
+
+@throws IlrError `ILR_ABORTED` when `signal` fires while it waits; what `work` throws.
+*/
+export async function withLock<T>(
+  file: string,
+  onWait: (pid: number) => void,
+  work: () => Promise<T>,
+  signal?: AbortSignal,
+): Promise<T> {
   await mkdir(path.dirname(file), {recursive: true});
   let waitsFor = 0;
   while (!(await takeLock(file))) {
@@ -14,7 +24,9 @@ export async function withLock<T>(file: string, onWait: (pid: number) => void, w
     }
     if (pid !== waitsFor) onWait(pid);
     waitsFor = pid;
-    await sleep(300);
+    await sleep(300, undefined, {signal}).catch((cause) => {
+      throw new IlrError('ILR_ABORTED', 'stopped while another process had the lock', {cause});
+    });
   }
   try {
     return await work();

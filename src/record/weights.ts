@@ -1,6 +1,7 @@
 import {readFile, stat} from 'node:fs/promises';
 import path from 'node:path';
 import {IlrError} from '../errors.js';
+import {localModel, pullHint} from '../hub/local.js';
 import {readProfile} from './agent-folder.js';
 import {withIo} from './files.js';
 
@@ -33,16 +34,17 @@ export async function findWeights(folder: string, base?: string): Promise<FoundW
   return findWeights(named);
 }
 
-/** The folder that adapter_config.json names: absolute, or meant from the adapter's folder, or from here. */
+/** The folder that adapter_config.json names: absolute, or meant from the adapter's folder, or from here, or the id of a pulled model. */
 async function readBase(folder: string): Promise<string> {
   const file = path.join(folder, 'adapter_config.json');
   const name = baseName(await withIo('reading', file, () => readFile(file, 'utf8')));
-  const places = name === undefined ? [] : [path.resolve(folder, name), path.resolve(name)];
+  const places =
+    name === undefined ? [] : [path.resolve(folder, name), localModel(path.resolve(name), name, process.env)];
   for (const place of places) if (await exists(place, 'config.json')) return place;
   throw new IlrError(
     'ILR_INVALID_MODEL',
     `${file}: base_model_name_or_path: expected a model folder, got ${name === undefined ? 'none' : `${JSON.stringify(name)}, where there is no config.json`}; ` +
-      'name the base with --base <folder> (pull it first where it is a name on the Hugging Face Hub)',
+      `name the base with --base <folder>${pullHint(name ?? '')}`,
   );
 }
 
