@@ -1,3 +1,4 @@
+import {readdirSync, readFileSync} from 'node:fs';
 import test, {type ExecutionContext} from 'ava';
 import {messageOf} from '../../src/errors.js';
 import {openSandbox, type Sandbox} from '../../src/reward/code/sandbox.js';
@@ -19,4 +20,21 @@ export function sandboxTest(
 
 export function job(runner: string, payload: string | Buffer = ''): {readonly input: Buffer} {
   return {input: Buffer.concat([Buffer.from(`${JSON.stringify({runner})}\n`), Buffer.from(payload)])};
+}
+
+/** Processes whose command line holds `word`; one that is just being taken away gets a second. */
+export async function survivors(word: string, attempts = 20): Promise<readonly string[]> {
+  for (let attempt = 0; ; attempt++) {
+    const found = readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && commandLine(pid).includes(word));
+    if (found.length === 0 || attempt >= attempts) return found;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+function commandLine(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+  } catch {
+    return '';
+  }
 }

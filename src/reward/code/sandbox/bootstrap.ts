@@ -1,8 +1,9 @@
 import type {Limits} from './limits.js';
 
 /**
-What the interpreter runs first: gives up descriptors above 2 and every right to more resources, reads all of stdin, runs the runner. Input that was
-cut short (its writer died, or gave up) is not run at all.
+What the interpreter runs first: gives up descriptors above 2 and every right to more resources, says so with one byte, reads all of stdin, runs the
+runner. Nothing is sent before that byte, and input that was cut short is not run: a launcher that is killed while it starts may leave behind a
+process that no longer dies with it, and such a one ends here.
 */
 const source = `
 import os, sys
@@ -13,6 +14,7 @@ for name, limit in zip(("AS", "CPU", "NPROC", "NOFILE", "FSIZE", "CORE", "MEMLOC
 os.environ.clear()
 sys.argv[:] = [""]
 sys.path[:] = [entry for entry in sys.path if entry]
+os.write(1, b"\\x06")
 def job():
     size = int(sys.stdin.buffer.readline())
     payload_size = int(sys.stdin.buffer.readline())

@@ -20,7 +20,7 @@ export interface Bounds {
 
 /**
 Runs one command in a process group of its own, and kills the group when the time is up, when it has written too much, or on `signal`. Resolves when
-it is gone; rejects only where it could not be started.
+it is gone; rejects only where it could not be started. Input is sent once the program has said with one byte that it is there (bootstrap.ts).
 */
 export function runConfined(
   {file, args, user, descriptor3}: Command,
@@ -36,6 +36,7 @@ export function runConfined(
     let written = 0;
     const stop = (reason: typeof stopped) => {
       stopped ??= reason;
+      child.stdin?.destroy();
       killGroup(child);
     };
     const collect = (chunks: Buffer[]) => (chunk: Buffer) => {
@@ -56,11 +57,14 @@ export function runConfined(
       settle();
       reject(error);
     });
-    child.stdout?.on('data', collect(stdout));
+    child.stdout?.once('readable', () => {
+      child.stdout?.read(1);
+      if (!stopped) send(child.stdin, input);
+      child.stdout?.on('data', collect(stdout));
+    });
     child.stderr?.on('data', collect(stderr));
     child.on('close', (code, ended) => {
       settle();
-      killGroup(child);
       const {exitCode, name} = readStatus(code, ended);
       resolve({
         status: stopped ?? (name ? 'killed' : 'exited'),
@@ -72,14 +76,12 @@ export function runConfined(
       });
     });
     send(child.stdio[3] as Writable | undefined, descriptor3);
-    send(child.stdin, input);
     if (signal?.aborted) abort();
   });
 }
 
-/** A program that ends before it has read everything breaks the pipe. */
 function send(pipe: Writable | null | undefined, data: Buffer | undefined): void {
-  pipe?.on('error', () => {});
+  pipe?.on('error', () => {}); // a program that ends before it has read everything breaks the pipe
   pipe?.end(data);
 }
 

@@ -1,8 +1,8 @@
-import {existsSync, readdirSync, readFileSync} from 'node:fs';
+import {existsSync} from 'node:fs';
 import {createServer} from 'node:net';
 import type {ExecutionContext} from 'ava';
 import type {Limits, Sandbox, SandboxResult} from '../../../../src/reward/code/sandbox.js';
-import {job, sandboxTest} from '../../../helpers/sandbox.js';
+import {job, sandboxTest, survivors} from '../../../helpers/sandbox.js';
 
 /** The attacks that docs/architecture.md lists, each by a program that tries it in earnest. */
 
@@ -38,23 +38,6 @@ async function attack(
   });
   t.deepEqual(await survivors(String(memoryBytes)), [], 'a process outlived its program');
   return result;
-}
-
-/** Processes whose command line holds `word`; one that is just being taken away gets a second. */
-async function survivors(word: string): Promise<readonly string[]> {
-  for (let attempt = 0; ; attempt++) {
-    const found = readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && commandLine(pid).includes(word));
-    if (found.length === 0 || attempt === 20) return found;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
-
-function commandLine(pid: string): string {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
-  } catch {
-    return '';
-  }
 }
 
 /** Each line of the program says that something was stopped, and there are `count` of them. */
