@@ -90,7 +90,7 @@ export async function evaluateModels(paths: readonly string[], options: Evaluate
     try {
       const {answers, strategies} = folder;
       const report = await runEvaluation(plan, {answers, strategies, signal, onEvent});
-      await folder.write(report);
+      await folder.write(report, plan);
       return report;
     } finally {
       await folder.close();

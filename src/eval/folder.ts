@@ -3,9 +3,14 @@ import path from 'node:path';
 import {temporaryName, withIo, writeSynced} from '../record/files.js';
 import {Lock} from '../record/lock.js';
 import {toMarkdown} from './markdown.js';
+import {toPage} from './page.js';
+import type {EvalPlan} from './plan.js';
 import type {EvalReport} from './report.js';
+import {chooseShown} from './shown.js';
 import {AnswerStore} from './store.js';
 import {StrategyStore} from './strategies.js';
+
+const answersName = 'samples.jsonl';
 
 /** An evaluation's output folder: the answers, kept for ever, and the report of the last evaluation. */
 export class EvalFolder {
@@ -21,7 +26,7 @@ export class EvalFolder {
     await withIo('creating', folder, () => mkdir(folder, {recursive: true}));
     const lock = await Lock.take(folder, 'evaluating');
     try {
-      const answers = await AnswerStore.open(path.join(folder, 'samples.jsonl'));
+      const answers = await AnswerStore.open(path.join(folder, answersName));
       const strategies = await StrategyStore.open(path.join(folder, 'strategies.jsonl'));
       return new EvalFolder(folder, answers, strategies, lock);
     } catch (error) {
@@ -31,9 +36,11 @@ export class EvalFolder {
   }
 
   /** Writes report.json, report.md and report.html, each whole or not at all. */
-  async write(report: EvalReport): Promise<void> {
+  async write(report: EvalReport, plan: EvalPlan): Promise<void> {
     await this.replace('report.json', `${JSON.stringify(report, null, 2)}\n`);
     await this.replace('report.md', toMarkdown(report));
+    const shown = await chooseShown(plan, this, path.join(this.folder, answersName));
+    await this.replace('report.html', toPage(report, shown));
   }
 
   async close(): Promise<void> {

@@ -85,7 +85,7 @@ function slim({answer, isCorrect, isWellFormed, finishReason, tokens, failure}: 
 }
 
 /** Lines that end with \n, alone: other separators may stand inside JSON text. */
-async function* wholeLines(file: string): AsyncGenerator<Buffer> {
+export async function* wholeLines(file: string): AsyncGenerator<Buffer> {
   const isThere = await stat(file).then(
     () => true,
     () => false,
