@@ -1,5 +1,7 @@
 import path from 'node:path';
 import type {RunConfig} from '../config.js';
+import {nearest} from '../config-keys.js';
+import {benchmarkNames, findBenchmark, isBenchmark, readBenchmark, type Split} from '../data/benchmarks.js';
 import {readQuestions} from '../data/questions.js';
 import {IlrError} from '../errors.js';
 import type {EvalBenchmark} from '../eval/plan.js';
@@ -10,10 +12,18 @@ import {loadReward, rewardModules, rewardName} from '../reward/reward.js';
 import type {Question, RewardFunction} from '../types.js';
 
 export interface BenchmarkOptions {
+  /** Names of `src/data/benchmarks.ts`. */
+  readonly benchmarks: readonly string[];
+  /** Of the named ones; `test` when left out. */
+  readonly split?: Split;
+  /** Holds the folders of the named ones; `$ILR_DATA`, then the cache, when left out. */
+  readonly dataFolder?: string;
   /** Question files. */
   readonly data: readonly string[];
   /** In place of each benchmark's own. */
   readonly reward?: string;
+  /** What is asked in place of a benchmark's own prompt. */
+  readonly prompt?: string;
   /** Only the first ones. */
   readonly questions?: number;
   readonly settings: RunConfig;
@@ -32,6 +42,7 @@ interface ReadBenchmark {
   readonly name: string;
   readonly description?: string;
   readonly reward: RewardSettings;
+  readonly prompt?: string;
   readonly questions: readonly Question[];
 }
 
@@ -68,16 +79,42 @@ export async function openBenchmarks(
 }
 
 async function readAll(options: BenchmarkOptions): Promise<ReadBenchmark[]> {
-  const {data, settings} = options;
+  const {benchmarks, data, settings, questions: count} = options;
   const reward = rewardOf(settings.reward, options.reward);
   const read: ReadBenchmark[] = [];
-  for (const file of data) {
-    const short = path.basename(file).replace(/\.\w+$/, '');
-    const isTwice = data.filter((other) => path.basename(other).replace(/\.\w+$/, '') === short).length > 1;
-    const questions = (await readFile(file, options)).slice(0, options.questions);
-    read.push({name: isTwice ? file : short, reward, questions});
+  for (const name of new Set(benchmarks.map(knownName))) read.push(await readNamed(name, options));
+  const shortNames = data.map((file) => path.basename(file).replace(/\.\w+$/, ''));
+  const taken = [...read.map(({name}) => name), ...shortNames];
+  for (const [i, file] of data.entries()) {
+    const short = shortNames[i] as string;
+    const isTwice = taken.filter((other) => other === short).length > 1;
+    read.push({name: isTwice ? file : short, reward, questions: await readFile(file, options)});
   }
-  return read;
+  return read.map((each) => ({...each, questions: each.questions.slice(0, count)}));
+}
+
+/** @throws IlrError `ILR_INVALID_ARGUMENT` with the nearest known name. */
+function knownName(name: string): string {
+  if (isBenchmark(name)) return findBenchmark(name).name;
+  const near = nearest(name, benchmarkNames);
+  throw new IlrError(
+    'ILR_INVALID_ARGUMENT',
+    `--benchmarks: expected ${benchmarkNames.join(', ')}, got ${JSON.stringify(name)}.${near ? ` Did you mean ${near}?` : ''} A file goes to --data.`,
+  );
+}
+
+async function readNamed(name: string, options: BenchmarkOptions): Promise<ReadBenchmark> {
+  const {split = 'test', dataFolder: folder, settings, onWarning, prompt} = options;
+  const known = findBenchmark(name);
+  const {questions, warnings} = await readBenchmark(name, {split, folder, env: process.env});
+  for (const message of warnings) onWarning(message);
+  return {
+    name: split === 'test' ? name : `${name} (${split})`,
+    description: known.description,
+    reward: rewardOf(settings.reward, options.reward ?? known.reward),
+    ...(prompt === undefined && known.prompt !== undefined && {prompt: known.prompt}),
+    questions,
+  };
 }
 
 /** The reward of the settings, or a function by its name; what a part of that name would be told is left behind. */
@@ -94,7 +131,7 @@ async function readFile(file: string, {settings, onWarning}: BenchmarkOptions): 
 }
 
 async function toBenchmark(
-  {name, description, reward, questions}: ReadBenchmark,
+  {name, description, reward, prompt, questions}: ReadBenchmark,
   graders: Graders,
   onWarning: (message: string) => void,
 ): Promise<EvalBenchmark> {
@@ -114,6 +151,7 @@ async function toBenchmark(
   return {
     name,
     ...(description !== undefined && {description}),
+    ...(prompt !== undefined && {prompt}),
     reward: grader,
     rewardName: rewardName(reward),
     rewardIdentity: await identityOf(reward),

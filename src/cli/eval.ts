@@ -3,6 +3,8 @@ import {type Command, InvalidArgumentError} from 'commander';
 import type {RunConfig} from '../config.js';
 import {readConfigFile} from '../config-file.js';
 import {nearest} from '../config-keys.js';
+import {splits} from '../data/benchmark.js';
+import {benchmarkNames, type Split} from '../data/benchmarks.js';
 import {IlrError} from '../errors.js';
 import {type EvalMode, type EvalReport, type EvalResult, type EvalSettings, evalModes} from '../eval/report.js';
 import {commandLine} from './command-line.js';
@@ -14,6 +16,9 @@ import {collect, count, device, positive, temperature} from './options.js';
 import {addSamplingFlags, type SamplingFlags, samplingOf} from './sampling-flags.js';
 
 interface EvalArguments extends SamplingFlags {
+  readonly benchmarks?: readonly string[];
+  readonly split?: Split;
+  readonly dataFolder?: string;
   readonly data?: readonly string[];
   readonly config?: string;
   readonly questions?: number;
@@ -41,8 +46,8 @@ interface EvalArguments extends SamplingFlags {
 
 const help = `
 Examples:
-  $ ilr-native eval runs/a/final --data test.jsonl                     each agent of a run, alone
-  $ ilr-native eval base runs/a/final --data gsm8k.jsonl --data math.jsonl --samples 8 --k 1,4,8
+  $ ilr-native pull gsm8k && ilr-native eval runs/a/final --benchmarks gsm8k   each agent of a run, alone
+  $ ilr-native eval base runs/a/final --benchmarks gsm8k,math500 --samples 8 --k 1,4,8
   $ ilr-native eval runs/a/final --data test.jsonl --modes solo,debate,idea3   alone, and answering together
 
 The output folder gets report.html, report.md and report.json, and samples.jsonl with every answer. An answer that is there is not asked
@@ -53,7 +58,13 @@ export function register(program: Command): void {
     .command('eval')
     .description('Measure models on question files: greedy pass@1, mean@k, pass@k, maj@k, with intervals and tests.')
     .argument('<models...>', 'Hugging Face folders, adapters, checkpoints, or the output folders of runs')
-    .option('--data <file>', 'questions; may be repeated', collect)
+    .option('--benchmarks <names>', `separated by commas: ${benchmarkNames.join(', ')}`, names)
+    .option('--split <split>', 'of the benchmarks: train, validation or test (default: test)', split)
+    .option(
+      '--data-folder <folder>',
+      'holds a folder for each benchmark (default: $ILR_DATA, else where pull puts them)',
+    )
+    .option('--data <file>', 'questions of your own: JSON lines, JSON, CSV or Parquet; may be repeated', collect)
     .option('--config <file>', "take prompts, reward and data fields from a run's configuration")
     .option('--questions <count>', 'only the first ones of each', positive)
     .option('--modes <list>', 'solo, debate and idea3, separated by commas', modes, ['solo'])
@@ -73,7 +84,7 @@ export function register(program: Command): void {
     .option('--system <text>', 'system prompt (default: as in training, else none)')
     .option(
       '--reward <name>',
-      'numeric, math, exact, or a module that exports a RewardFunction (default: as --config says, else numeric)',
+      'numeric, math, exact, code, or a module that exports a RewardFunction (default: as a benchmark asks; of a file, as --config says, else numeric)',
     )
     .option(
       '--answer <where>',
@@ -142,6 +153,14 @@ function fieldsOf(pairs: readonly string[]): Partial<RunConfig['data']['fields']
       );
     }),
   );
+}
+
+function names(text: string, earlier: readonly string[] = []): readonly string[] {
+  return [...earlier, ...text.split(',').map((word) => word.trim())];
+}
+
+function split(text: string): Split {
+  return oneOf(text, splits);
 }
 
 function modes(text: string): readonly EvalMode[] {

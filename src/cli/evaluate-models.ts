@@ -1,5 +1,6 @@
 import {type RunConfig, runSchema} from '../config.js';
 import type {SamplingSettings} from '../config-sampling.js';
+import type {Split} from '../data/benchmarks.js';
 import {IlrError} from '../errors.js';
 import {EvalFolder} from '../eval/folder.js';
 import type {EvalModel, EvalPlan} from '../eval/plan.js';
@@ -12,6 +13,12 @@ import {versions} from './versions.js';
 
 /** What `ilr-native eval` is told; all but the questions has a default. */
 export interface EvaluateModelsOptions {
+  /** By their names, such as gsm8k. */
+  readonly benchmarks?: readonly string[];
+  /** Of the benchmarks; `test` by default. */
+  readonly split?: Split;
+  /** Holds the benchmarks' folders; `$ILR_DATA`, then the cache, where `pull` puts them, when left out. */
+  readonly dataFolder?: string;
   /** Question files. */
   readonly data?: readonly string[];
   /** Of a run: prompts, lengths, reward, data fields, how agents are asked. The defaults, and what a folder remembers, when left out. */
@@ -79,7 +86,10 @@ export async function evaluateModels(paths: readonly string[], options: Evaluate
   const onWarning = (message: string) => onEvent?.({type: 'warning', message});
   requireTogether(resolved);
   const validation = resolved.modes.includes('idea3') ? (options.validation ?? settings.data.validation) : undefined;
-  const benchmarks = await openBenchmarks({...resolved, data: options.data ?? [], onWarning}, validation);
+  const benchmarks = await openBenchmarks(
+    {...resolved, benchmarks: options.benchmarks ?? [], data: options.data ?? [], onWarning},
+    validation,
+  );
   try {
     const {sampling = {}} = options;
     const isConfigured = options.config !== undefined;
@@ -172,11 +182,12 @@ function warnOfPrompts({models, group, dialogue}: EvalPlan, onWarning: (message:
 }
 
 /** All that can be said of the options before a file is opened. */
-function requireTogether({data = [], k = [], samples, prompt}: Resolved): void {
+function requireTogether({benchmarks = [], data = [], k = [], samples, prompt}: Resolved): void {
   const refuse = (message: string): never => {
     throw new IlrError('ILR_INVALID_ARGUMENT', message);
   };
-  if (data.length === 0) refuse('expected questions: name a file with --data <file>');
+  if (benchmarks.length + data.length === 0)
+    refuse('expected questions: name benchmarks with --benchmarks (gsm8k, math500, …) or a file with --data');
   const large = k.find((each) => each > samples);
   if (large !== undefined)
     refuse(`--k ${large}: expected at most as many as there are samples (${samples}); raise --samples`);

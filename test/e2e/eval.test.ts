@@ -1,5 +1,5 @@
 import {spawn} from 'node:child_process';
-import {mkdtemp, readFile, rm, writeFile} from 'node:fs/promises';
+import {mkdir, mkdtemp, readFile, rm, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
 import test from 'ava';
@@ -160,4 +160,74 @@ test('the adaptive strategy measures abilities and difficulties, and says so in 
   t.is(report.settings.strategy, 'adaptive');
   const lines = (await readFile(path.join(folder, 'adaptive', 'strategies.jsonl'), 'utf8')).trim().split('\n');
   t.is(lines.length, 2);
+});
+
+test('benchmarks are known by name, each with its grader; a gold that cannot be graded is left out and reported', async (t) => {
+  const data = path.join(folder, 'sets');
+  await mkdir(path.join(data, 'gsm8k'), {recursive: true});
+  await mkdir(path.join(data, 'math500'), {recursive: true});
+  const lines = (rows: readonly object[]) => `${rows.map((row) => JSON.stringify(row)).join('\n')}\n`;
+  await writeFile(
+    path.join(data, 'gsm8k', 'test.jsonl'),
+    lines([
+      {question: '1+2', answer: 'So\n#### 3'},
+      {question: '2+2', answer: '#### 4'},
+    ]),
+  );
+  const problem = (own: object) => ({
+    problem: '1/2',
+    solution: '',
+    subject: 'Algebra',
+    level: 2,
+    unique_id: 'a/1',
+    ...own,
+  });
+  await writeFile(
+    path.join(data, 'math500', 'test.jsonl'),
+    lines([
+      problem({answer: '\\frac12'}),
+      problem({answer: '3', level: 1, unique_id: 'b/2'}),
+      problem({answer: '$$', unique_id: 'c/3', subject: 'Odd'}),
+    ]),
+  );
+  const args = [
+    'agents/ann',
+    '--benchmarks',
+    'GSM8K,math-500',
+    '--data-folder',
+    data,
+    '--samples',
+    '0',
+    '--max-new-tokens',
+    '8',
+    '--prompt',
+    '{question}',
+  ];
+  const {code, errors, output} = await ilrEval([...args, '--output', 'sets-out']);
+  t.is(code, 0, errors);
+  t.regex(output, /^gsm8k, solo\nmodel.*\nann +2 .*\n\nmath500, solo\nmodel.*\nann +2 /);
+  t.regex(errors, /math500: left out 1 of 3 questions whose answer cannot be graded; the first is c\/3/);
+  const report = JSON.parse(await readFile(path.join(folder, 'sets-out', 'report.json'), 'utf8')) as EvalReport;
+  t.deepEqual(
+    report.benchmarks.map(({name, reward, questions, leftOut}) => [name, reward, questions, leftOut.length]),
+    [
+      ['gsm8k', 'math', 2, 0],
+      ['math500', 'math', 2, 1],
+    ],
+  );
+  t.deepEqual(
+    report.results[1]?.levels.map(({value, questions}) => [value, questions]),
+    [
+      ['1', 1],
+      ['2', 1],
+    ],
+  );
+  t.deepEqual(
+    report.results[1]?.subjects.map(({value}) => value),
+    ['Algebra'],
+  );
+  const unknown = await ilrEval(['agents/ann', '--benchmarks', 'gsm8q']);
+  t.regex(unknown.errors, /got "gsm8q"\. Did you mean gsm8k\?/);
+  const absent = await ilrEval(['agents/ann', '--benchmarks', 'aime24', '--data-folder', data]);
+  t.regex(absent.errors, /ilr-native pull aime24/);
 });
