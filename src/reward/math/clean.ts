@@ -138,6 +138,7 @@ export function clean(answer: string): string {
     .replace(/(?<![\w)\]}])\*\*|\*\*(?![\w(\\{-])|__(?=\S)|`/g, ' ')
     .replace(/\\[[\]()]/g, ' ')
     .replace(/\\\$|(?<!\\)\$|[€£¥₹]|\\(?:euro|pounds|yen)\b/g, ' ')
+    .replace(/\\(?:mathbf|boldsymbol|bm|bold|boxed|fbox)\s*\{(\s*[\d.,\s]+)\}/g, ' $1 ')
     .replace(
       /\\(?:displaystyle|textstyle|scriptstyle|limits|nolimits|bf|rm|it|boldsymbol|mathbf|bold|mathit|mathcal|vec|overrightarrow|overline|bar|hat|widehat|underline|mathsf|operatorname\*?|ensuremath|boxed|fbox|bm)(?![A-Za-z])/g,
       ' ',
@@ -153,7 +154,10 @@ export function clean(answer: string): string {
     .replace(/\\(?:lt|less)(?![A-Za-z])/g, '<')
     .replace(/\\(?:gt|greater)(?![A-Za-z])/g, '>')
     .trim();
-  text = text.replace(/\s+/g, ' ').replace(/^\s*[:;,]\s*/, '');
+  text = text
+    .replace(/\s+/g, ' ')
+    .replace(/^\s*[:;,]\s*/, '')
+    .replace(/[\\\s]+$/, '');
   // A sentence's end; an ellipsis says that something is left out.
   while (/[.,;:!]$/.test(text) && !/\.\.$|\d!$|[)\]}a-z]!$/.test(text)) text = text.slice(0, -1).trimEnd();
   return stripQuotes(balanced(text));

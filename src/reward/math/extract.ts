@@ -22,7 +22,9 @@ interface Found {
 
 /** The answer that a completion gives; undefined where it gives none. */
 export function extractAnswer(completion: string, wanted: readonly Extractor[] = extractors): Extracted | undefined {
-  const text = behindThinking(completion);
+  const said = behindThinking(completion);
+  const tag = tagged(said);
+  const text = tag ?? said;
   const has = (extractor: Extractor) => wanted.includes(extractor);
   const boxed = has('boxed') ? lastBoxes(text) : undefined;
   const final = has('final-answer') ? finalAnswer(text) : undefined;
@@ -32,7 +34,7 @@ export function extractAnswer(completion: string, wanted: readonly Extractor[] =
   if (boxed) return {text: boxed.text, last: boxed.last, by: 'boxed'};
   const hashes = has('hashes') ? lastMatch(text, /####[ \t]*([^\n]+)/g) : undefined;
   if (hashes) return {text: hashes.text, by: 'hashes'};
-  const answer = has('answer') ? answerSentence(text) : undefined;
+  const answer = has('answer') ? (answerSentence(text) ?? (tag && inner(tag.trim(), 0)) ?? lastBold(text)) : undefined;
   if (answer) return {text: answer.text, by: 'answer'};
   const math = has('math') ? lastFormula(text) : undefined;
   const number = has('number') ? lastNumber(text) : undefined;
@@ -40,13 +42,17 @@ export function extractAnswer(completion: string, wanted: readonly Extractor[] =
   return number && {text: number.text, by: 'number'};
 }
 
-/** What follows the thoughts of a completion, inside `<answer>` where it has one. */
+/** What follows the thoughts of a completion. */
 export function behindThinking(completion: string): string {
   const text = completion.slice(-maxText);
   const rest = /<\/think(?:ing)?>(?!.*<\/think(?:ing)?>)(.*)$/s.exec(text)?.[1] ?? '';
-  const said = rest.trim() === '' ? text : rest;
-  const [open, close] = [said.lastIndexOf('<answer>'), said.lastIndexOf('</answer>')];
-  return open >= 0 && close > open ? said.slice(open + 8, close) : said;
+  return rest.trim() === '' ? text : rest;
+}
+
+/** What stands in the last `<answer>`. */
+function tagged(text: string): string | undefined {
+  const [open, close] = [text.lastIndexOf('<answer>'), text.lastIndexOf('</answer>')];
+  return open >= 0 && close > open ? text.slice(open + 8, close) : undefined;
 }
 
 /** The last `\boxed{…}`, and those right before it: `\boxed{1} and \boxed{2}` is a list. */
@@ -124,6 +130,14 @@ function answerSentence(text: string): Found | undefined {
   return found && inner(firstSentence(found.text), found.at);
 }
 
+const latex = /\\(?:begin|end|text|mathrm|operatorname)\s*\{[^{}]*\}|\\[A-Za-z]+/g;
+
+/** `So it is **42**`, at the end. */
+function lastBold(text: string): Found | undefined {
+  const match = /\*\*([^*\n]+)\*\*[\s.]*$/.exec(text.slice(-400));
+  return match ? inner(match[1] as string, match.index) : undefined;
+}
+
 /** In a sentence of prose, its last formula or number is what it says. */
 function inner(sentence: string, at: number): Found | undefined {
   const bare = sentence.replace(/^\W*(?:is|:)\s+/, '').trim();
@@ -132,7 +146,7 @@ function inner(sentence: string, at: number): Found | undefined {
   if (box) return {text: box.text, at};
   const formulas = formulasOf(bare).filter((formula) => !isProse(formula.text));
   const outside = formulas.reduce((rest, formula) => rest.replace(formula.whole, ' '), bare);
-  const words = outside.match(/[A-Za-z]{2,}/g) ?? [];
+  const words = outside.replace(latex, ' ').match(/[A-Za-z]{2,}/g) ?? [];
   const isList = words.every((word) => ['and', 'or'].includes(word.toLowerCase()));
   if (formulas.length > 0 && !isList) {
     const last = formulas.at(-1) as Formula;
@@ -149,7 +163,7 @@ function inner(sentence: string, at: number): Found | undefined {
 
 /** Up to a full stop that is no decimal point. */
 function firstSentence(text: string): string {
-  const end = /\.(?=\s|$)|(?<=\$)\.|\n|\s*<\|/.exec(text.replace(/^\s+/, ''));
+  const end = /\.(?=\s|$)|(?<=\S\$)\.|\n|\s*<\|/.exec(text.replace(/^\s+/, ''));
   const start = text.replace(/^\s+/, '');
   return end ? start.slice(0, end.index) : start;
 }
@@ -223,7 +237,7 @@ function percentBehind(text: string, at: number): string {
 }
 
 const numberPattern =
-  /(?<![\w.^_{/\\])(?:[-−+]\s?)?[$€£]?(?:\d{1,3}(?:(?:,|\{,\}|,\\!|\\,| )\d{3})+(?!\d)|\d+)?(?:[.,]\d+)?(?:\s*\/\s*\d+(?:\.\d+)?)?(?:\s\d+\/\d+)?(?:\s*(?:\\?%|percent\b|pct\b))?/g;
+  /(?<![\w.^_{/\\])(?:[-−+]\s?)?[$€£]?(?:(?:\d{1,3}(?:(?:,|\{,\}|,\\!|\\,| )\d{3})+(?!\d)|\d+)(?:[.,]\d+)?|\.\d+)(?:\s*\/\s*\d+(?:\.\d+)?)?(?:\s\d+\/\d+)?(?:\s*(?:\\?%|percent\b|pct\b))?/g;
 const barePattern =
   /(?<![\w\\^_{])[-−]?\d{0,12}\s?\\(?:[dt]?frac\s*\{[^{}]{1,60}\}\s*\{[^{}]{1,60}\}|sqrt\s*\{[^{}]{1,60}\})(?:\s?\\pi(?![a-z]))?/g;
 const unitBehind = /^(?:[cmk]?m|kg|g|s|h|ft|in|l|L)(?:[²³]|\^?\{?[23]\}?)?(?![A-Za-z\d_])/;

@@ -77,6 +77,7 @@ function gradeAnswer(wanted: string, found: string, options: MathGradeOptions): 
   try {
     const goldReading = read(wanted, budget);
     if (goldReading === 'too complex') return grade(null, 'the gold answer asks for too much work');
+    if (goldReading.text === '') return grade(null, 'the gold answer says nothing');
     const verdict = judge(goldReading, read(found, budget), options, budget);
     if (verdict[0]) return grade(...verdict);
     const bare = withoutUnits(wanted, found);
