@@ -39,20 +39,27 @@ function fencedBlocks(text: string, isCutOff: boolean): readonly Block[] {
     | {readonly fence: string; readonly language: string; readonly indent: string; readonly lines: string[]}
     | undefined;
   for (const line of text.split('\n')) {
-    const [, indent = '', fence, info = ''] = /^([ \t]*)(`{3,}|~{3,})[ \t]*([^`]*)$/.exec(line) ?? [];
-    if (open === undefined) {
-      const language =
-        info
-          .trim()
-          .split(/[\s,:{}]+/)
-          .find(Boolean) ?? '';
-      if (fence) open = {fence, language, indent, lines: []};
-    } else if (fence?.startsWith(open.fence) && info.trim() === '') {
-      blocks.push({language: open.language, code: open.lines.join('\n')});
-      open = undefined;
-    } else {
-      open.lines.push(line.startsWith(open.indent) ? line.slice(open.indent.length) : line);
+    if (open !== undefined) {
+      const [, fence, rest = ''] = /^[ \t]*(`{3,}|~{3,})(.*)$/.exec(line) ?? [];
+      const isEnd = fence?.startsWith(open.fence) && !/^\w/.test(rest); // ```python within a block opens nothing and ends nothing
+      if (!isEnd) open.lines.push(line.startsWith(open.indent) ? line.slice(open.indent.length) : line);
+      else {
+        blocks.push({language: open.language, code: open.lines.join('\n')});
+        open = undefined;
+      }
+      continue;
     }
+    // behind other words only with Python's name, for three marks stand in prose too
+    const [, indent = '', fence, info = ''] =
+      /^([ \t]*)(`{3,}|~{3,})[ \t]*([^`]*)$/.exec(line) ??
+      /()(`{3,})((?:python|py)3?)\s*$/i.exec(line.slice(-40)) ??
+      [];
+    const language =
+      info
+        .trim()
+        .split(/[\s,:{}]+/)
+        .find(Boolean) ?? '';
+    if (fence) open = {fence, language, indent, lines: []};
   }
   if (open !== undefined && !isCutOff) blocks.push({language: open.language, code: open.lines.join('\n')});
   return blocks.filter(({code}) => code.trim() !== '');
@@ -80,7 +87,7 @@ function defines(code: string, names: readonly string[]): boolean {
   return names.some((name) => {
     const escaped = name.replace(/[^\w]/g, '\\$&');
     return new RegExp(
-      `^(?:(?:async +)?def|class) +${escaped}\\b|^${escaped}[ \\t]*(?::[^=\\n]*)?=(?!=)|^from .* import .*\\b${escaped}\\b`,
+      `^(?:(?:async +)?def|class) +${escaped}\\b|^${escaped}[ \\t]*(?::[^=\\n]*)?=(?!=)|^from [\\w.]+ import [^\\n]*\\b${escaped}\\b`,
       'm',
     ).test(code);
   });
