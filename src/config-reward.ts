@@ -106,7 +106,7 @@ export const rewardKeys = z
       .min(1)
       .optional()
       .describe(
-        '`numeric` (when left out), `math` (expressions, sets, intervals, matrices, units, …), `exact`, the http(s) address of a server, or a module whose default export is a RewardFunction. docs/rewards.md.',
+        '`numeric` (when left out), `math` (expressions, sets, intervals, matrices, units, …), `exact`, `code` (Python, the share of the question’s tests that it passes; in a sandbox), the http(s) address of a server, or a module whose default export is a RewardFunction. docs/rewards.md.',
       ),
     parts: z
       .array(part)

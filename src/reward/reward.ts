@@ -4,6 +4,7 @@ import type {RunConfig} from '../config.js';
 import {isModule} from '../config-reward.js';
 import {IlrError, messageOf} from '../errors.js';
 import type {PartScore, RewardContext, RewardFunction, RewardHooks, RewardInput, ScoreFunction} from '../types.js';
+import {codeReward} from './code-reward.js';
 import {composeReward} from './compose.js';
 import {exactReward} from './exact.js';
 import {formatReward} from './format.js';
@@ -14,7 +15,7 @@ import {isAddress, remoteReward} from './remote.js';
 import {repetitionReward} from './repetition.js';
 
 /** What `reward.function` may name beside an address or a module. */
-export const graders = ['numeric', 'math', 'exact'] as const;
+export const graders = ['numeric', 'math', 'exact', 'code'] as const;
 
 type Settings = RunConfig['reward'];
 type PartSettings = NonNullable<Settings['parts']>[number];
@@ -81,6 +82,8 @@ async function loadFunction(
       return settings.math === undefined ? mathReward : mathRewardWith(settings.math);
     case 'exact':
       return exactReward;
+    case 'code':
+      return codeReward();
     case 'format':
       return formatReward(settings.format ?? {});
     case 'length':

@@ -2,7 +2,7 @@ import {spawn} from 'node:child_process';
 import {Readable, Writable} from 'node:stream';
 import {fileURLToPath} from 'node:url';
 import test from 'ava';
-import {type GradeStreamOptions, gradeLines} from '../../src/cli/grade.js';
+import {type GradeStreamOptions, gradeLines} from '../../src/cli/grade-math.js';
 
 async function grade(lines: readonly string[], options: GradeStreamOptions = {}) {
   let text = '';
