@@ -5,6 +5,7 @@ import type {z} from 'zod';
 import {type RunConfig, runSchema} from './config.js';
 import {keysAt, nearestKey, writePath} from './config-keys.js';
 import {isModule} from './config-reward.js';
+import {isNamed} from './data/source.js';
 import {IlrError} from './errors.js';
 import {localModel} from './hub/local.js';
 
@@ -260,7 +261,7 @@ function shorten(text: string): string {
 function resolvePaths(config: RunConfig, baseOf: (keys: Path) => string): RunConfig {
   const resolve = (keys: Path, file: string) => path.resolve(baseOf(keys), file);
   const model = (keys: Path, name: string) => localModel(resolve(keys, name), name, process.env);
-  const optional = (keys: Path, file: string | undefined) => (file === undefined ? undefined : resolve(keys, file));
+  const source = (keys: Path, text: string) => (isNamed(text) ? text : resolve(keys, text));
   const {data, reward, eval: evaluation} = config;
   const functionAt = (keys: Path, name: string) => (isModule(name) ? resolve(keys, name) : name);
   return {
@@ -275,13 +276,14 @@ function resolvePaths(config: RunConfig, baseOf: (keys: Path) => string): RunCon
     })),
     data: {
       ...data,
-      train: resolve(['data', 'train'], data.train),
-      ...(data.validation !== undefined && {validation: optional(['data', 'validation'], data.validation)}),
-      ...(data.test !== undefined && {test: optional(['data', 'test'], data.test)}),
+      train: source(['data', 'train'], data.train),
+      ...(data.validation !== undefined && {validation: source(['data', 'validation'], data.validation)}),
+      ...(data.test !== undefined && {test: source(['data', 'test'], data.test)}),
+      ...(data.folder !== undefined && {folder: resolve(['data', 'folder'], data.folder)}),
     },
     eval: {
       ...evaluation,
-      ...(evaluation.data !== undefined && {data: resolve(['eval', 'data'], evaluation.data)}),
+      ...(evaluation.data !== undefined && {data: source(['eval', 'data'], evaluation.data)}),
     },
     reward: {
       ...reward,

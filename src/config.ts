@@ -121,25 +121,57 @@ const agent = z.strictObject({
 });
 
 const data = z.strictObject({
-  train: z.string().describe('JSON lines, one question a line.'),
+  train: z
+    .string()
+    .describe(
+      'A file of JSON lines, JSON, CSV or Parquet, by its ending, also with `.gz`; or a data set by name, with its split where it is not the usual one: `gsm8k`, `math:test` ([data.md](data.md)).',
+    ),
   validation: z.string().optional().describe('Questions that measure ability γ; held out of `train` when left out.'),
   test: z
     .string()
     .optional()
-    .describe('Questions of the periodic and the final evaluation; in the same fields as `train`.'),
+    .describe('Questions of the periodic and the final evaluation; a file has the same fields as `train`.'),
+  folder: z
+    .string()
+    .optional()
+    .describe(
+      'Where data sets that are named lie, each in its folder; `$ILR_DATA`, then where `ilr-native pull` puts them, when left out.',
+    ),
   fields: z
     .strictObject({
       id: z.string().default('id'),
       question: z.string().default('question'),
       answer: z.string().default('answer'),
       level: z.string().default('level'),
+      subject: z.string().default('subject').describe('For tables by subject.'),
+      choices: z.string().default('choices').describe('Options: a list of texts, or lists `text` and `label`.'),
+      tests: z
+        .string()
+        .optional()
+        .describe(
+          'Python that tests a program: a list of `assert` statements, or a `check(candidate)`. No answer is needed then.',
+        ),
+      setup: z.string().optional().describe('Python that runs before the tests.'),
+      entryPoint: z.string().optional().describe('The function that is asked for.'),
+      prefix: z.string().optional().describe('The beginning of a program that is to be gone on with.'),
     })
     .prefault({})
-    .describe('Names of the fields.'),
+    .describe(
+      'Names of the fields of files, or paths into them such as `choices.text.0`. Data sets that are named know theirs.',
+    ),
+  template: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'The text of a question, with `{field}` for what is filled in, such as `{context}\\n\\n{question}\\n\\n{choices}`; `{{` and `}}` are braces. Left out: the field `question`, and the options with `choice`.',
+    ),
   answer: z
-    .enum(['field', 'gsm8k', 'boxed'])
+    .enum(['field', 'gsm8k', 'boxed', 'choice'])
     .default('field')
-    .describe('Where the gold answer stands in the answer field: all of it, after `####`, or in the last `\\boxed{}`.'),
+    .describe(
+      'Where the gold answer stands in the answer field: all of it, after `####`, or in the last `\\boxed{}`; `choice`: it names one of the options by label, place from 0 or letter, and the gold answer is the letter.',
+    ),
   limit: positiveInt.optional().describe('Use only the first questions of `train`.'),
 });
 

@@ -1,5 +1,7 @@
 import type {RunConfig} from '../config.js';
-import {readQuestions} from '../data/questions.js';
+import type {Split} from '../data/benchmark.js';
+import {overlapWarnings} from '../data/overlap.js';
+import {readSource} from '../data/source.js';
 import {requireMemory} from '../estimate/plan.js';
 import {hashWeights} from '../record/agent-folder.js';
 import type {Checkpoint} from '../record/checkpoint.js';
@@ -108,19 +110,28 @@ async function hashFixedWeights(config: RunConfig): Promise<string | undefined> 
   return folders.length === 0 ? undefined : hashOf(await Promise.all(folders.map(hashWeights)));
 }
 
-/** The questions of a run, of its files. */
+/** The questions of a run. What is trained on and tested with too is warned of. */
 export async function readRunQuestions(
   {data, eval: {data: test = data.test}}: RunConfig,
   onEvent?: RunOptions['onEvent'],
 ): Promise<TrainOptions['questions']> {
-  const read = async (file: string) => {
-    const {questions, warnings} = await readQuestions(file, data);
-    for (const message of warnings) onEvent?.({type: 'warning', message});
+  const warn = (message: string) => onEvent?.({type: 'warning', message});
+  const read = async (source: string, split: Split) => {
+    const {questions, warnings} = await readSource(source, {
+      format: data,
+      split,
+      folder: data.folder,
+      env: process.env,
+    });
+    for (const message of warnings) warn(message);
     return questions;
   };
-  return {
-    train: (await read(data.train)).slice(0, data.limit),
-    validation: data.validation === undefined ? undefined : await read(data.validation),
-    test: test === undefined ? undefined : await read(test),
+  const questions = {
+    train: (await read(data.train, 'train')).slice(0, data.limit),
+    validation: data.validation === undefined ? undefined : await read(data.validation, 'validation'),
+    test: test === undefined ? undefined : await read(test, 'test'),
   };
+  const {train: training, ...tested} = questions;
+  if (onEvent !== undefined) for (const message of overlapWarnings(training, tested)) warn(message);
+  return questions;
 }

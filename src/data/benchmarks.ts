@@ -51,10 +51,11 @@ export async function readBenchmark(
 ): Promise<QuestionFile> {
   const found = findBenchmark(name);
   const layouts = found.layouts[split];
+  // Only some sets have a split to train on.
   if (layouts === undefined)
     throw new IlrError(
       'ILR_INVALID_ARGUMENT',
-      `Expected one of the splits ${found.splits.join(', ')} of ${found.name}, got ${JSON.stringify(split)}.`,
+      `Expected a split of ${found.name} that it has, ${found.splits.map((each) => `${found.name}:${each}`).join(' or ')}, got ${JSON.stringify(split)}.`,
     );
   const folders = foldersOf(found.name, folder, env);
   for (const own of folders) {

@@ -1,3 +1,4 @@
+import type {CodeTests} from '../types.js';
 import {behindHashes, boxedAnswer, toLevel} from './answer.js';
 import {choicesOf, letterOfAnswer, renderChoices, toChoices} from './choices.js';
 import type {Reading} from './collect.js';
@@ -13,6 +14,10 @@ export interface QuestionFormat {
     readonly level: string;
     readonly subject?: string;
     readonly choices?: string;
+    readonly tests?: string;
+    readonly setup?: string;
+    readonly entryPoint?: string;
+    readonly prefix?: string;
   };
   /** The question's text, with `{field}` for what is filled in; `{{` and `}}` are braces. Left out: the field `question`, with the options below it for `choice`. */
   readonly template?: string;
@@ -29,29 +34,46 @@ const defaultChoiceTemplate = '{question}\n\n{choices}\n\nAnswer with the letter
 export function toQuestion(row: Row, format: QuestionFormat): Reading {
   const {fields} = format;
   const text = textOf(row, format);
-  const given = row.get(fields.answer);
-  const rawAnswer = row.scalar(fields.answer);
+  const tests = testsOf(row, format);
+  // A program has no gold answer.
+  const rawAnswer = tests === undefined ? row.scalar(fields.answer) : (row.optionalText(fields.answer) ?? '');
   const id = row.get(fields.id) ?? row.number;
   if (typeof id !== 'string' && typeof id !== 'number')
     return row.fail(`text or a number in the field ${JSON.stringify(fields.id)}`, row.describe(id));
   const levelField = row.get(fields.level);
   const level = toLevel(levelField);
   const subject = fields.subject === undefined ? undefined : row.optionalText(fields.subject);
-  const answer =
-    format.answer === 'choice'
-      ? letterOfAnswer(row, choicesOf(row, choicesField(format)), given)
-      : extract(rawAnswer, format.answer);
   return {
     question: {
       id: String(id),
       text,
-      answer: answer?.trim() ?? '',
+      answer: tests === undefined ? goldOf(row, format, rawAnswer) : '',
       ...(level !== undefined && {level}),
       ...(subject !== undefined && {subject}),
+      ...(tests !== undefined && {tests}),
     },
     noAnswer: () => row.problem(answerWords[format.answer], quote(rawAnswer.slice(-60))),
     hasOddLevel: levelField != null && levelField !== '' && level === undefined,
   };
+}
+
+function goldOf(row: Row, format: QuestionFormat, raw: string): string {
+  if (format.answer === 'choice')
+    return letterOfAnswer(row, choicesOf(row, choicesField(format)), row.get(format.fields.answer));
+  return extract(raw, format.answer)?.trim() ?? '';
+}
+
+function testsOf(row: Row, {fields}: QuestionFormat): CodeTests | undefined {
+  if (fields.tests === undefined) return undefined;
+  const given = row.get(fields.tests);
+  const asserts = typeof given === 'string' && given.trim() !== '' ? [given] : row.texts(fields.tests);
+  if (asserts.length === 0) row.fail(`tests in the field ${JSON.stringify(fields.tests)}`, 'none');
+  const named = (['setup', 'entryPoint', 'prefix'] as const).flatMap((name) => {
+    const field = fields[name];
+    const value = field === undefined ? undefined : row.optionalText(field);
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  return {asserts, ...Object.fromEntries(named)};
 }
 
 const answerWords = {

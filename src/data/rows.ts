@@ -1,6 +1,4 @@
-import {readCsv} from './csv.js';
 import {readJson, readJsonLines} from './json.js';
-import {readParquet} from './parquet.js';
 import type {Row} from './row.js';
 
 /**
@@ -8,9 +6,17 @@ The rows of a file, in order, by its ending: `.json`, `.csv`, `.tsv` (each also 
 
 @throws IlrError `ILR_INVALID_DATA` that names file and line or row; `ILR_IO` when it cannot be read.
 */
-export function readRows(file: string): AsyncGenerator<Row> {
-  const ending = /\.(json|csv|tsv|parquet)(?:\.gz)?$/i.exec(file)?.[1]?.toLowerCase();
-  if (ending === 'json') return readJson(file);
-  if (ending === 'csv' || ending === 'tsv') return readCsv(file);
-  return ending === 'parquet' ? readParquet(file) : readJsonLines(file);
+export async function* readRows(file: string): AsyncGenerator<Row> {
+  // Readers that few commands need are loaded with the first file of their kind.
+  switch (/\.(json|csv|tsv|parquet)(?:\.gz)?$/i.exec(file)?.[1]?.toLowerCase()) {
+    case 'json':
+      return yield* readJson(file);
+    case 'csv':
+    case 'tsv':
+      return yield* (await import('./csv.js')).readCsv(file);
+    case 'parquet':
+      return yield* (await import('./parquet.js')).readParquet(file);
+    default:
+      return yield* readJsonLines(file);
+  }
 }

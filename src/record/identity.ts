@@ -22,7 +22,11 @@ export function hashOf(value: unknown): string {
 }
 
 export function hashQuestions(sets: readonly (readonly Question[])[]): string {
-  return hashOf(sets.map((set) => set.map(({id, text, answer, level}) => [id, text, answer, level ?? null])));
+  return hashOf(
+    sets.map((set) =>
+      set.map(({id, text, answer, level, tests}) => [id, text, answer, level ?? null, ...(tests ? [tests] : [])]),
+    ),
+  );
 }
 
 /** These change how long a run is, what it measures and what it keeps, but no number of its training. */

@@ -65,6 +65,6 @@ test('a set that is not there is answered with the command that gets it', async 
   });
   await t.throwsAsync(readBenchmark('aime24', {split: 'train', env: {}}), {
     code: 'ILR_INVALID_ARGUMENT',
-    message: /splits test of aime24/,
+    message: /aime24:test, got "train"/,
   });
 });
