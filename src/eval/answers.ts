@@ -132,6 +132,7 @@ function toAnswer(
     ...(rollout?.answer !== undefined && {answer: rollout.answer}),
     isCorrect: rollout?.isCorrect ?? false,
     isWellFormed: rollout?.isWellFormed ?? false,
+    ...(rollout?.parts !== undefined && {parts: rollout.parts}),
     ...(rollout && {finishReason: rollout.completion.finishReason}),
     tokens,
     ...(strategy && {strategy}),

@@ -161,6 +161,8 @@ export interface EvalAnswer {
   readonly isWellFormed: boolean;
   /** Left out where the model could not be asked. */
   readonly finishReason?: FinishReason;
+  /** Of a composed reward, unweighted, by name. */
+  readonly parts?: Readonly<Record<string, number>>;
   /** That the model wrote for it, ideas and analyses of its dialogue included. */
   readonly tokens: number;
   readonly strategy?: Strategy;

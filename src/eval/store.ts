@@ -25,6 +25,8 @@ export type StoredAnswer = Pick<
 
 /** All answers that were ever given into one file of JSON lines, by their keys. */
 export class AnswerStore {
+  private last: Promise<void> = Promise.resolve();
+
   private constructor(
     private readonly lines: AppendedFile,
     private readonly answers: Map<string, StoredAnswer>,
@@ -53,16 +55,21 @@ export class AnswerStore {
     return this.answers.get(key);
   }
 
-  /** On the disk when it returns; those whose key is there stay as they are. */
-  async add(answers: readonly EvalAnswer[]): Promise<void> {
-    const fresh = answers.filter(({key}) => !this.answers.has(key));
-    for (const answer of fresh) await this.lines.append(jsonLine(answer));
-    await this.lines.sync();
-    for (const {key, ...answer} of fresh) this.answers.set(key, slim(answer));
+  /** On the disk when it returns; those whose key is there stay as they are. After a failure nothing more is written behind what may be half a line. */
+  add(answers: readonly EvalAnswer[]): Promise<void> {
+    this.last = this.last.then(() => this.write(answers));
+    return this.last;
   }
 
   close(): Promise<void> {
     return this.lines.close();
+  }
+
+  private async write(answers: readonly EvalAnswer[]): Promise<void> {
+    const fresh = answers.filter(({key}) => !this.answers.has(key));
+    for (const answer of fresh) await this.lines.append(jsonLine(answer));
+    await this.lines.sync();
+    for (const {key, ...answer} of fresh) this.answers.set(key, slim(answer));
   }
 }
 
