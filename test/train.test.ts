@@ -254,6 +254,119 @@ test('a later step in which nothing can be graded updates nobody, with a warning
   t.true(events.some((event) => event.type === 'warning' && event.message.includes('Step 2: ann has no group')));
 });
 
+test('two steps in a row in which nothing can be graded end the run, with what was learned saved', async (t) => {
+  let graded = 0;
+  const config = {steps: 5, strategy: {choose: 'fixed'}, save: {every: 0}} as const;
+  const {error, agents, events, recorder} = await run({
+    config,
+    options: {
+      questions: {train: sums},
+      reward: () => {
+        if (graded++ >= 48) throw new Error('no server');
+        return {isCorrect: graded % 2 === 0, isWellFormed: true};
+      },
+    },
+  });
+  t.like(error, {code: 'ILR_REWARD'});
+  t.regex(
+    (error as Error).message,
+    /at least one of the 48 completions of step 3, or of step 2 before it, got none; the first: no server\. .*--resume/,
+  );
+  t.deepEqual(
+    recorder.checkpoints.map(({state, policies}) => [state.step, state.failedSteps, policies[0]?.updates]),
+    [[2, 1, 1]],
+  );
+  t.true(agents[0]?.policy.batches.length === 1);
+  const warnings = events.flatMap((event) => (event.type === 'warning' ? [event.message] : []));
+  t.true(warnings.includes(
+    '12 of 12 completions of ann (solo) could not be graded (not trained on; wrong in an evaluation); ' +
+      `the first, of question ${recorder.groups[1]?.[0]?.question.id}: no server`,
+  ));
+
+  // Mended, the run goes on; a step that can be graded ends the row.
+  const resumed = await run({
+    config,
+    agents: resumedAgents(recorder.checkpoints[0]),
+    options: {
+      questions: {train: sums},
+      resumeFrom: recorder.checkpoints[0]?.state,
+      reward: () => ({isCorrect: graded++ % 2 === 0, isWellFormed: true}),
+    },
+  });
+  t.is(resumed.result?.state.step, 5);
+  t.false('failedSteps' in (resumed.result?.state ?? {}));
+});
+
+test('a run in which nothing can be read says so, in the evaluation ahead of it already', async (t) => {
+  const agents = ['ann', 'bob'].map((name) => scriptedAgent(name, () => 'I do not know.'));
+  const {events, result} = await run({
+    config: {steps: 5, strategy: {choose: 'fixed'}, eval: {samples: 12}},
+    agents,
+    options: {questions: {train: sums, test: sums.slice(0, 4)}},
+  });
+  t.is(result?.state.step, 5);
+  const loud = events.flatMap((event, i) =>
+    event.type === 'warning' && event.message.startsWith('NOTHING COULD BE READ') ? [{message: event.message, i}] : [],
+  );
+  t.regex(loud[0]?.message ?? '', /last 52 completions of (ann|bob) \(solo\).*One ends: "I do not know\."/);
+  t.true((loud[0]?.i ?? 0) < events.findIndex((event) => event.type === 'step' && event.metrics.step === 1));
+  t.true(loud.some(({message}) => message.includes('of bob (fusion)')));
+});
+
+test('a reward of parts: each is a metric by agent and stage, and stands in the rollouts', async (t) => {
+  const config = {
+    steps: 2,
+    reward: {
+      parts: [
+        {name: 'answer', function: 'numeric'},
+        {name: 'form', function: 'format', weight: 0.5},
+        {name: 'short', function: 'length', weight: 0.25, length: {cache: 40}},
+      ],
+    },
+  };
+  const {result, recorder} = await run({config});
+  t.is(result?.state.step, 2);
+  const mean = (values: readonly number[]) => values.reduce((total, value) => total + value, 0) / values.length;
+  for (const [i, agent] of ['ann', 'bob'].entries()) {
+    for (const stage of ['solo', 'fusion'] as const) {
+      const groups = (recorder.groups[1] ?? []).filter((group) => group.agent === i && group.stage === stage);
+      const rollouts = groups.flatMap((group) => group.rollouts);
+      t.is(rollouts.length, 12);
+      const parts = rollouts.map((rollout) => rollout.parts as Record<string, number>);
+      for (const name of ['answer', 'form', 'short']) {
+        const values = parts.map((each) => each[name] as number);
+        t.is(recorder.steps[2]?.[`${agent}/reward/${name}/${stage}`], mean(values));
+      }
+      for (const [k, {reward, isCorrect, completion}] of rollouts.entries()) {
+        const {answer = 0, form = 0, short = 0} = parts[k] ?? {};
+        t.is(answer, isCorrect ? 1 : form === 1 ? 0.1 : 0);
+        // maxNewTokens is 40, all of it the cache
+        t.is(short, -completion.ids.length / 40);
+        t.is(reward, answer + 0.5 * form + 0.25 * short);
+      }
+    }
+  }
+});
+
+test('a reward is prepared with all questions ahead of the first draw, and closed by who opened it', async (t) => {
+  const seen: string[] = [];
+  const reward = Object.assign(() => ({isCorrect: true, isWellFormed: true}), {
+    prepare: async (questions: readonly unknown[]) => void seen.push(`prepare ${questions.length}`),
+    accepts: () => seen.push('accepts') > 0,
+    close: async () => void seen.push('close'),
+  });
+  await run({
+    config: {steps: 1, strategy: {choose: 'fixed'}},
+    options: {questions: {train: sums, validation: sums.slice(0, 2), test: sums.slice(0, 3)}, reward},
+  });
+  t.deepEqual(
+    seen.filter((each) => each !== 'accepts'),
+    ['prepare 35'],
+  );
+  t.is(seen[0], 'prepare 35');
+  t.is(seen.length, 36);
+});
+
 test('difficulties handed in are not measured again', async (t) => {
   const difficulties = Object.fromEntries(sums.map(({id}) => [id, 0.9]));
   const {events, result} = await run({
