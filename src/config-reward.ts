@@ -191,8 +191,9 @@ function rewardProblems(own: RewardSection): Problem[] {
   for (const key of ['math', 'remote', 'options'] as const) {
     if (own[key] !== undefined) refuse([key], `expected reward.parts[].${key} with reward.parts`, own[key]);
   }
-  if (parts.every((each) => withoutJudgement.includes(each.function))) {
-    const message = 'expected one part at least that says what is correct: numeric, math, exact, a server or a module';
+  if (parts.length > 0 && parts.every((each) => withoutJudgement.includes(each.function))) {
+    const message =
+      'expected one part at least that says what is correct: numeric, math, exact, code, a server or a module';
     refuse(['parts'], message, parts);
   }
   for (const [i, each] of parts.entries()) {

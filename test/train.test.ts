@@ -278,10 +278,12 @@ test('two steps in a row in which nothing can be graded end the run, with what w
   );
   t.true(agents[0]?.policy.batches.length === 1);
   const warnings = events.flatMap((event) => (event.type === 'warning' ? [event.message] : []));
-  t.true(warnings.includes(
-    '12 of 12 completions of ann (solo) could not be graded (not trained on; wrong in an evaluation); ' +
-      `the first, of question ${recorder.groups[1]?.[0]?.question.id}: no server`,
-  ));
+  t.true(
+    warnings.includes(
+      '12 of 12 completions of ann (solo) could not be graded (not trained on; wrong in an evaluation); ' +
+        `the first, of question ${recorder.groups[1]?.[0]?.question.id}: no server`,
+    ),
+  );
 
   // Mended, the run goes on; a step that can be graded ends the row.
   const resumed = await run({

@@ -4,7 +4,6 @@ import type {RunConfig} from '../config.js';
 import {isModule} from '../config-reward.js';
 import {IlrError, messageOf} from '../errors.js';
 import type {PartScore, RewardContext, RewardFunction, RewardHooks, RewardInput, ScoreFunction} from '../types.js';
-import {codeReward} from './code-reward.js';
 import {composeReward} from './compose.js';
 import {exactReward} from './exact.js';
 import {formatReward} from './format.js';
@@ -83,7 +82,8 @@ async function loadFunction(
     case 'exact':
       return exactReward;
     case 'code':
-      return codeReward();
+      // Sandbox and all: loaded where it is asked for.
+      return (await import('./code-reward.js')).codeReward();
     case 'format':
       return formatReward(settings.format ?? {});
     case 'length':

@@ -29,8 +29,11 @@ test('the index finds what comparing every pair finds', (t) => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
     return Math.floor((state / 2 ** 32) * n);
   };
-  const base = Array.from({length: 40}, () => Array.from({length: 20 + next(20)}, () => 'abcdefghi'[next(9)] as string));
-  const vary = (words: readonly string[]) => words.map((word) => (next(30) === 0 ? 'jklmnopqr'[next(9)] : word)).join(' ');
+  const base = Array.from({length: 40}, () =>
+    Array.from({length: 20 + next(20)}, () => 'abcdefghi'[next(9)] as string),
+  );
+  const vary = (words: readonly string[]) =>
+    words.map((word) => (next(30) === 0 ? 'jklmnopqr'[next(9)] : word)).join(' ');
   const others = base.map((words, i) => ask(`o${i}`, words.join(' ')));
   const questions = base.flatMap((words, i) => [ask(`p${i}`, vary(words)), ask(`q${i}`, vary(words))]);
   const runs = ({text}: Question) => {
