@@ -138,15 +138,21 @@ export function clean(answer: string): string {
     .replace(/(?<![\w)\]}])\*\*|\*\*(?![\w(\\{-])|__(?=\S)|`/g, ' ')
     .replace(/\\[[\]()]/g, ' ')
     .replace(/\\\$|(?<!\\)\$|[€£¥₹]|\\(?:euro|pounds|yen)\b/g, ' ')
+    .replace(/^\s*\\text\s*\{[^{}]*(?::|\bis|=)\s*\}/, '')
+    .replace(/\\mathbb\s*\{?R\}?\s*(?:\^\s*\{?\+\}?|_\s*\{\s*>\s*0\s*\})/g, '(0,\\infty)')
+    .replace(/\\operatorname\*?\s*\{\s*([A-Za-z]+)\s*\}/g, '\\$1 ')
     .replace(/\\(?:mathbf|boldsymbol|bm|bold|boxed|fbox)\s*\{(\s*[\d.,\s]+)\}/g, ' $1 ')
     .replace(
-      /\\(?:displaystyle|textstyle|scriptstyle|limits|nolimits|bf|rm|it|boldsymbol|mathbf|bold|mathit|mathcal|vec|overrightarrow|overline|bar|hat|widehat|underline|mathsf|operatorname\*?|ensuremath|boxed|fbox|bm)(?![A-Za-z])/g,
+      /\\(?:displaystyle|textstyle|scriptstyle|limits|nolimits|bf|rm|it|boldsymbol|mathbf|bold|mathit|mathcal|vec|overrightarrow|overline|bar|hat|widehat|underline|mathsf|ensuremath|boxed|fbox|bm)(?![A-Za-z])/g,
       ' ',
     )
     .replace(/\\(?:left|right|middle|[bB]igg?[lrm]?)(?![A-Za-z])\s*\.?(?=\s|[()[\]|/\\{}<>])/g, ' ')
     .replace(/\\[dtc]frac(?![A-Za-z])/g, '\\frac')
     .replace(/\\[dt]binom(?![A-Za-z])/g, '\\binom')
-    .replace(/\\q?quad(?![A-Za-z])|\\(?:hspace|vspace|hfill|phantom|label|tag)\*?\s*\{[^{}]*\}/g, ' ')
+    .replace(
+      /\\(?:q?quad|(?:neg)?(?:thin|med|thick)space|enspace|enskip|hfil|noindent|allowbreak)(?![A-Za-z])|\\(?:hspace|vspace|hfill|phantom|label|tag)\*?\s*\{[^{}]*\}/g,
+      ' ',
+    )
     .replace(/(\d)\s*\{\s*,\s*\}\s*(\d)/g, '$1\\,$2')
     .replace(/(\d),\s*\\!\s*(\d)/g, '$1\\,$2')
     .replace(/(?<!\\)\\[!:;> ]|~/g, ' ')
@@ -156,7 +162,7 @@ export function clean(answer: string): string {
     .trim();
   text = text
     .replace(/\s+/g, ' ')
-    .replace(/^\s*[:;,]\s*/, '')
+    .replace(/^\s*(?:[:;,=]|\\approx(?![a-z]))\s*/, '')
     .replace(/[\\\s]+$/, '');
   // A sentence's end; an ellipsis says that something is left out.
   while (/[.,;:!]$/.test(text) && !/\.\.$|\d!$|[)\]}a-z]!$/.test(text)) text = text.slice(0, -1).trimEnd();

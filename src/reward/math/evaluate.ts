@@ -177,7 +177,7 @@ export class Sample {
       case 'ln':
         return log(x);
       case 'log':
-        return args.length > 1 ? divide(log(y), log(x)) : log(x);
+        return args.length > 1 ? divide(log(x), log(y)) : log(x);
       case 'log10':
         return divide(log(x), real(Math.LN10));
       case 'logbase':

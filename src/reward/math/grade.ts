@@ -1,4 +1,4 @@
-import {type Node, numberOf} from './ast.js';
+import {type Node, numberOf, reciprocal} from './ast.js';
 import {Budget, TooComplex} from './budget.js';
 import {choiceOf, goldChoice, optionOf, proseChoice, sameChoices} from './choice.js';
 import {clean, maxAnswerLength} from './clean.js';
@@ -9,7 +9,7 @@ import {numberToken} from './literal.js';
 import {parse} from './parse.js';
 import {areSameTimes} from './time.js';
 import {isName as isMathematicalName} from './tokens.js';
-import {unitFactor, withoutUnits} from './units.js';
+import {areOtherAngles, unitFactor, withoutUnits} from './units.js';
 import {areSameWords, numberWord, plainWords} from './words.js';
 
 export interface MathGradeOptions extends CompareOptions {
@@ -159,6 +159,15 @@ function judge(
   if (word !== undefined && areEqual(gold.node, numberOf(word), options, budget)) return [true, 'equal'];
   if (answer.node === undefined) return [false, 'the answer is no mathematics that can be read'];
   if (areEqual(gold.node, answer.node, options, budget)) return [true, 'equal'];
+  if (areOtherAngles(gold.raw, answer.raw)) {
+    // One of them comes in degrees: π is 180 of them.
+    const inDegrees = (node: Node): Node => ({kind: 'product', items: [node, numberOf(180), reciprocal(pi)]});
+    const isEqual = [
+      [inDegrees(gold.node), answer.node],
+      [gold.node, inDegrees(answer.node)],
+    ].some(([g, a]) => areEqual(g as Node, a as Node, options, budget));
+    if (isEqual) return [true, 'equal, in other units'];
+  }
   for (const [g, a] of [
     [withPoint(gold, 2), answer],
     [gold, withPoint(answer, 1)],
@@ -170,6 +179,8 @@ function judge(
   }
   return [false, 'not equal'];
 }
+
+const pi: Node = {kind: 'symbol', name: 'π'};
 
 function numberOfDecimal(value: number): Node {
   return numberToken(value.toPrecision(12));

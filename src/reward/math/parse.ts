@@ -3,6 +3,7 @@ import type {Budget} from './budget.js';
 import {Cursor, NotMathematics} from './cursor.js';
 import {isProper, numberToken} from './literal.js';
 import {type Token, tokenize} from './tokens.js';
+import {numberWord} from './words.js';
 
 const relations: Readonly<Record<string, Operator>> = {
   '=': '=',
@@ -39,8 +40,10 @@ const functions: Readonly<Record<string, string>> = {
   lg: 'log10',
   exp: 'exp',
   abs: 'abs',
+  Abs: 'abs',
   floor: 'floor',
   ceil: 'ceil',
+  ceiling: 'ceil',
   cbrt: 'cbrt',
   Re: 'Re',
   Im: 'Im',
@@ -270,6 +273,10 @@ class Parser extends Cursor {
           node = this.inRadians(node);
           continue;
         }
+        if (this.takeTransposed(node)) {
+          node = transposed(node);
+          continue;
+        }
         node = this.takePrimes()
           ? {kind: 'opaque', name: 'prime', args: [node]}
           : {kind: 'power', base: node, exponent: this.script()};
@@ -296,6 +303,14 @@ class Parser extends Cursor {
       return true;
     }
     return false;
+  }
+
+  private takeTransposed(node: Node): boolean {
+    if (node.kind !== 'tuple' && node.kind !== 'matrix') return false;
+    const isSign = (ahead: number) => ['T', 'top', 'intercal'].includes(this.peek(ahead).text);
+    const length = isSign(0) ? 1 : this.isMark('{') && isSign(1) && this.isMark('}', 2) ? 3 : 0;
+    this.at += length;
+    return length > 0;
   }
 
   /** `y^{\\prime}` is `y'`. */
@@ -330,7 +345,8 @@ class Parser extends Cursor {
   }
 
   private subscripted(node: Node): Node {
-    const label = this.label();
+    const written = this.label();
+    const label = String(numberWord(written) ?? written);
     if (node.kind === 'number' && /^\d+$/.test(label))
       return {kind: 'based', digits: String(node.value.n), base: label};
     if (node.kind === 'symbol') return this.application({kind: 'symbol', name: `${node.name}_${label}`});
@@ -478,23 +494,19 @@ class Parser extends Cursor {
   }
 
   private bigOperator(name: string): Node {
-    const args: Node[] = [];
-    const labels: string[] = [];
+    let below: Node | undefined;
+    let above: Node | undefined;
     for (;;) {
-      if (this.take('_')) {
-        if (!this.isMark('{')) {
-          args.push(this.primary());
-          continue;
-        }
-        this.next();
-        args.push(this.alternatives());
-        this.expect('}');
-      } else if (this.take('^')) {
-        labels.push('^');
-        args.push(this.script());
-      } else break;
+      if (below === undefined && this.take('_')) {
+        if (this.take('{')) {
+          below = this.alternatives();
+          this.expect('}');
+        } else below = this.primary();
+      } else if (above === undefined && this.take('^')) above = this.script();
+      else break;
     }
-    return {kind: 'opaque', name: name + labels.join(''), args: [...args, this.term()]};
+    const args = [below, above].filter((bound) => bound !== undefined);
+    return {kind: 'opaque', name: above ? `${name}^` : name, args: [...args, this.term()]};
   }
 
   private group(): Node {
@@ -670,6 +682,11 @@ function casesOf(rows: readonly (readonly Node[])[]): Node {
   if (rows.length === 0) throw new NotMathematics('no cases');
   if (rows.every((row) => row.length === 1)) return {kind: 'list', items: rows.map(([only]) => only as Node)};
   return {kind: 'set', items: rows.map((items) => ({kind: 'tuple', open: '(', close: ')', items}))};
+}
+
+function transposed(node: Node): Node {
+  if (node.kind !== 'matrix') return node;
+  return {kind: 'matrix', rows: (node.rows[0] ?? []).map((_, j) => node.rows.map((row) => row[j] as Node))};
 }
 
 /** A list inside a tuple came from semicolons: a tuple of its own. */

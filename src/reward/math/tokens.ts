@@ -32,6 +32,7 @@ const names = new Set([
   'sqrt',
   'cbrt',
   'abs',
+  'Abs',
   'pi',
   'Pi',
   'infty',
@@ -41,6 +42,7 @@ const names = new Set([
   'inf',
   'floor',
   'ceil',
+  'ceiling',
   'theta',
   'alpha',
   'beta',
@@ -278,9 +280,19 @@ function pushProse(content: string, tokens: Token[], isApart: boolean): void {
       if (plain.startsWith('-')) tokens.push({kind: 'mark', text: '-', isApart});
       tokens.push({kind: 'number', text: plain.replace('-', ''), isApart: true});
     } else if (names.has(plain)) tokens.push({kind: 'command', text: commandName(plain), isApart});
+    else if (isPhysical(plain) && isQuantity(tokens.at(-1))) tokens.push({kind: 'word', text: plain, isApart});
     else if (/^[A-Za-z]$/.test(plain)) tokens.push({kind: 'letter', text: plain, isApart});
     else tokens.push({kind: 'word', text: plain, isApart});
   }
+}
+
+/** Set as text behind a quantity, these are units. `i`, `e`, `d` and `x` are not. */
+function isPhysical(word: string): boolean {
+  return /^[msghNJVWAKLFT]$/.test(word);
+}
+
+function isQuantity(token: Token | undefined): boolean {
+  return token !== undefined && (token.kind === 'number' || (token.kind === 'mark' && /^[)}\]]$/.test(token.text)));
 }
 
 /** The place of the brace that closes a group. */

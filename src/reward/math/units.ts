@@ -72,3 +72,10 @@ function measureOf(text: string): (typeof measures)[number] | undefined {
   const name = single.exec(text.trim())?.[2];
   return name === undefined ? undefined : measures.find(([names]) => names.test(name));
 }
+
+const degrees = /\^\s*\{?\s*\\circ|°|\bdegrees?\b/;
+
+/** Whether one is an angle in degrees, and the other one with π in it. */
+export function areOtherAngles(gold: string, answer: string): boolean {
+  return degrees.test(gold) !== degrees.test(answer) && /\\pi(?![a-z])|π/.test(degrees.test(gold) ? answer : gold);
+}
