@@ -41,14 +41,16 @@ export async function bubblewrap(env: Env, python?: string): Promise<Launcher> {
   };
 }
 
-function wallArgs({folder}: Interpreter, canDisableUserns: boolean): readonly string[] {
+function wallArgs({folder, prefix}: Interpreter, canDisableUserns: boolean): readonly string[] {
+  // Without /proc the loader does not know where the interpreter lies ($ORIGIN), and without /etc it has no list of libraries.
+  const env = {...pythonEnv, ...(prefix === '/usr' ? {} : {LD_LIBRARY_PATH: `${prefix}/lib`})};
   return [
     ...['--unshare-all', '--unshare-user', ...(canDisableUserns ? ['--disable-userns'] : [])],
     ...['--die-with-parent', '--new-session', '--cap-drop', 'ALL', '--uid', '65534', '--gid', '65534'],
     ...['--ro-bind', '/usr', '/usr', ...systemLinks()],
     ...(folder ? ['--ro-bind', folder, folder] : []),
     ...['null', 'zero', 'urandom'].flatMap((name) => ['--dev-bind', `/dev/${name}`, `/dev/${name}`]),
-    ...['--chdir', '/', ...Object.entries(pythonEnv).flatMap(([name, value]) => ['--setenv', name, value])],
+    ...['--chdir', '/', ...Object.entries(env).flatMap(([name, value]) => ['--setenv', name, value])],
   ];
 }
 

@@ -49,7 +49,7 @@ attempt("see processes outside", lambda: os.getppid() > 1)
 def finds_variables(process):
     with open("/proc/%s/environ" % process, "rb") as file:
         names = {entry.split(b"=")[0] for entry in file.read().split(b"\\0") if entry}
-    return len(names - {b"PYTHONHASHSEED", b"PWD"}) > 0
+    return len(names - {b"PYTHONHASHSEED", b"LD_LIBRARY_PATH", b"PWD"}) > 0
 attempt("read the environment", lambda: finds_variables("self"))
 attempt("read the launcher's environment", lambda: finds_variables(1))
 `;

@@ -1,6 +1,5 @@
 import {execFile} from 'node:child_process';
 import {homedir} from 'node:os';
-import path from 'node:path';
 import {promisify} from 'node:util';
 import {IlrError} from '../../../errors.js';
 import {type Env, findProgram, unprivileged} from './launcher.js';
@@ -9,6 +8,8 @@ export interface Interpreter {
   /** Without links: what a link names may not be there inside. */
   readonly file: string;
   readonly version: string;
+  /** Where its libraries are looked for, in its `lib`. */
+  readonly prefix: string;
   /** To be shown inside, where it does not lie under /usr. */
   readonly folder?: string;
 }
@@ -46,8 +47,8 @@ async function ask(candidate: string, env: Env): Promise<Interpreter | string> {
   if (major < 3) return 'does not run';
   if (major === 3 && minor < 8) return `is ${version}`;
   const isUnder = (folder: string) => [file, `${prefix}/`].every((place) => place.startsWith(`${folder}/`));
-  if (isUnder('/usr')) return {file, version};
+  if (isUnder('/usr')) return {file, version, prefix};
   if (unprivileged()) return `lies in ${prefix}; as root only /usr is shown`;
   if (!isUnder(prefix) || homedir().startsWith(prefix)) return `lies in ${prefix}, which cannot be shown without more`;
-  return {file, version, folder: path.resolve(prefix)};
+  return {file, version, prefix, folder: prefix};
 }
