@@ -209,7 +209,11 @@ function answerOf(answer: string, extract: MathGradeOptions['extract']): Extract
   return extract === undefined && trimmed !== '' && trimmed.length <= 100 ? {text: trimmed, by: 'whole'} : undefined;
 }
 
+/** A number and its unit in words. */
+const quantity = /^\\?\$?[-+−]?[\d.,/]+\s+[A-Za-z]{2,}(?:\s+(?:per\s+)?[A-Za-z]{2,})?\.?$/;
+
 function isAllMathematics(text: string): boolean {
+  if (quantity.test(text)) return true;
   // A formula in a sentence is for the extractors.
   const outside = text
     .replace(/(?<=[\d)\]}])(?:or|and)(?=[A-Z(\d\\-])/g, ' and ')
@@ -218,7 +222,9 @@ function isAllMathematics(text: string): boolean {
     (outside.replace(/\\[A-Za-z]+(?:\{[A-Za-z ]*\})?/g, ' ').match(/\p{L}{3,}/gu) ?? []).some(
       (word) =>
         !isMathematicalName(word) &&
-        !/^(?:and|percent|pct|percentage|cents?|dollars?|thousand|million|billion|trillion)$/i.test(word),
+        !/^(?:and|percent|pct|percentage|cents?|dollars?|degrees?|radians?|thousand|million|billion|trillion)$/i.test(
+          word,
+        ),
     )
   )
     return false;

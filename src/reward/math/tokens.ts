@@ -1,5 +1,6 @@
 import type {Budget} from './budget.js';
 import {maxAnswerLength} from './clean.js';
+import {isPhysicalLetter} from './units.js';
 
 export interface Token {
   /** `word`: prose, ours to skip behind a number (a unit) and to compare otherwise. `end`: behind the last one. */
@@ -280,15 +281,10 @@ function pushProse(content: string, tokens: Token[], isApart: boolean): void {
       if (plain.startsWith('-')) tokens.push({kind: 'mark', text: '-', isApart});
       tokens.push({kind: 'number', text: plain.replace('-', ''), isApart: true});
     } else if (names.has(plain)) tokens.push({kind: 'command', text: commandName(plain), isApart});
-    else if (isPhysical(plain) && isQuantity(tokens.at(-1))) tokens.push({kind: 'word', text: plain, isApart});
+    else if (isPhysicalLetter(plain) && isQuantity(tokens.at(-1))) tokens.push({kind: 'word', text: plain, isApart});
     else if (/^[A-Za-z]$/.test(plain)) tokens.push({kind: 'letter', text: plain, isApart});
     else tokens.push({kind: 'word', text: plain, isApart});
   }
-}
-
-/** Set as text behind a quantity, these are units. `i`, `e`, `d` and `x` are not. */
-function isPhysical(word: string): boolean {
-  return /^[msghNJVWAKLFT]$/.test(word);
 }
 
 function isQuantity(token: Token | undefined): boolean {

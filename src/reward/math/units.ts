@@ -22,6 +22,8 @@ export function withoutUnits(
   const quantity = gold.slice(0, unit.index);
   if (!/[\d)}\]π]\s*$/.test(quantity.replace(/(?:\\[ ,;:~!]|~)+$/, ''))) return undefined;
   const signs = signsOf(`${unit[1]}${unit[2] ?? ''}`);
+  // `3\\mathrm{i}`, `2\\text{x}`
+  if (/^[A-Za-z]$/.test(signs) && !isPhysicalLetter(signs)) return undefined;
   const bare = answer.replace(/[\s$.]+$/, '');
   for (let at = bare.length; at > 0 && bare.length - at < 60; at--)
     if (signsOf(bare.slice(at)) === signs && /[\d)}\]π\s]/.test(bare[at - 1] as string))
@@ -29,6 +31,11 @@ export function withoutUnits(
   return /\p{L}/u.test(answer.replace(/\\(?:[dt]?frac|sqrt|pi|cdot|times|left|right)(?![a-z])/g, ''))
     ? undefined
     : {gold: quantity, answer};
+}
+
+/** Set as text behind a quantity, these are units; `i`, `e`, `d` and `x` are not. */
+export function isPhysicalLetter(word: string): boolean {
+  return /^[msghNJVWAKLFT]$/.test(word);
 }
 
 function signsOf(unit: string): string {
