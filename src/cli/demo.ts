@@ -86,6 +86,7 @@ function nextLines({output, before, after, questionIds}: DemoResult): string[] {
   const [start, trained] = [path.join(output, 'start', agent), path.join(output, 'ilr', 'final', agent)];
   return [
     `Files in ${output}: data, start (the agents before), ilr (metrics.jsonl, dialogues.jsonl, final: the agents after)`,
+    `A page of the run: ${path.join(output, 'ilr', 'report.html')}`,
     'Next:',
     `  npx ilr-native sample ${start} '${question}' --temperature 0`,
     `  npx ilr-native sample ${trained} '${question}' --temperature 0`,

@@ -16,6 +16,7 @@ const commands: Readonly<Record<string, string>> = {
   train: 'train agents as a YAML file says',
   eval: 'measure the solo accuracy of a model or checkpoint on a question file',
   pull: 'download a model or a data set of the Hugging Face Hub',
+  report: 'write the page of a training run',
   sample: 'let a model answer one prompt',
   grade: 'grade answers: JSON lines in, JSON lines out',
 };

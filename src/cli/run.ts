@@ -1,7 +1,9 @@
+import path from 'node:path';
 import type {RunConfig} from '../config.js';
 import type {Split} from '../data/benchmark.js';
 import {overlapWarnings} from '../data/overlap.js';
 import {readSource} from '../data/source.js';
+import {messageOf} from '../errors.js';
 import {requireMemory} from '../estimate/plan.js';
 import {hashWeights} from '../record/agent-folder.js';
 import type {Checkpoint} from '../record/checkpoint.js';
@@ -13,6 +15,7 @@ import type {TrainEvent, TrainOptions, TrainResult} from '../types.js';
 import {type OpenedRun, openRun} from './agents.js';
 import {requireModels} from './models.js';
 import {isShared} from './policies.js';
+import {writeRunPage} from './run-page.js';
 import {versions} from './versions.js';
 
 export interface RunOptions {
@@ -29,6 +32,8 @@ export interface RunOptions {
 export interface RunResult extends TrainResult {
   /** `<output>/final`, one Hugging Face folder per agent; undefined when the run was stopped. */
   readonly final?: string;
+  /** `<output>/report.html`; undefined where it could not be written. */
+  readonly report?: string;
 }
 
 /** Trains the agents of a config and writes the run down in its output folder. */
@@ -93,9 +98,20 @@ async function runOpened(
       reward: options.reward,
       tokenBudgetPerStep: options.tokenBudgetPerStep,
     });
-    return result.stopped ? result : {...result, final: await folder.finish(agents)};
+    const final = result.stopped ? undefined : await folder.finish(agents);
+    return {...result, ...(final && {final}), report: await tryRunPage(config.output, options.onEvent)};
   } finally {
     await folder.close();
+  }
+}
+
+/** The page is made from what is written down: where it cannot be, nothing is lost. */
+async function tryRunPage(output: string, onEvent: RunOptions['onEvent']): Promise<string | undefined> {
+  try {
+    return await writeRunPage(output, path.join(output, 'report.html'));
+  } catch (error) {
+    onEvent?.({type: 'warning', message: `the page of the run was not written: ${messageOf(error)}`});
+    return undefined;
   }
 }
 

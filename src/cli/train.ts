@@ -51,6 +51,7 @@ async function trainCommand(file: string, options: TrainArguments): Promise<void
       process.exitCode = interruptedExitCode;
       progress.line(`Stopped after step ${result.state.step}, which is saved. ${goOn}`);
     } else progress.line(`Done. The trained agents are in ${result.final}; metrics and dialogues in ${config.output}.`);
+    if (result.report !== undefined) progress.line(`A page of the run: ${result.report}`);
   } catch (error) {
     if (!isInterruption(error, interrupt.second)) throw withNextStep(error, config.output, goOn);
     process.exitCode = interruptedExitCode;

@@ -1,4 +1,5 @@
 import {type Html, html} from '../page/html.js';
+import {quote} from '../page/parts.js';
 import {cutText} from '../page/visible.js';
 import type {EvalAnswer} from './report.js';
 
@@ -54,10 +55,4 @@ function verdict({isCorrect, isWellFormed, answer, failure}: ShownQuestion['answ
 
 function endWords({finishReason}: ShownQuestion['answers'][number]): string {
   return finishReason === 'length' || finishReason === 'context' ? ', cut off' : '';
-}
-
-/** Text of a question or a model. */
-export function quote(whole: string, length: number): Html {
-  const {text, left} = cutText(whole, length);
-  return html`<pre>${text}</pre>${left === 0 ? undefined : html`<p class="soft">… and ${left.toLocaleString('en')} characters more.</p>`}`;
 }

@@ -1,6 +1,7 @@
-import {intervalAxis, intervalPlot, seriesClass, shareBar} from '../page/charts.js';
+import {intervalAxis, intervalPlot, shareBar} from '../page/charts.js';
 import {toDocument} from '../page/document.js';
 import {type Html, html, type Shown} from '../page/html.js';
+import {count, dot, intervalText, points, signed} from '../page/parts.js';
 import {scaleOf} from '../page/scale.js';
 import type {Interval} from '../statistics.js';
 import {answersSection, type ShownQuestion} from './page-answers.js';
@@ -44,10 +45,6 @@ function lookOf(report: EvalReport, {model, isVote}: Pick<EvalResult, 'model' | 
 
 function nameCell(report: EvalReport, result: EvalResult): Html {
   return html`<th scope="row" class="text">${dot(Math.max(0, lookOf(report, result)))}<bdi>${result.isVote ? 'vote of all' : result.model}</bdi> ${report.settings.modes.length > 1 ? html`<span class="tag">${result.mode}</span>` : undefined}</th>`;
-}
-
-function dot(look: number): Html {
-  return html`<svg class="dot" aria-hidden="true"><circle class="${seriesClass(look)}" cx="50%" cy="50%" r="4.5"/></svg>`;
 }
 
 /** The score that the page is ordered by. */
@@ -206,23 +203,6 @@ function comparisonTable(family: string, comparisons: readonly Comparison[]): Ht
 </table></div>`;
 }
 
-export function points(share: number): string {
-  return Number.isFinite(share) ? (100 * share).toFixed(1) : '–';
-}
-
-function signed(share: number, digits = 1): string {
-  const text = Math.abs(100 * share).toFixed(digits);
-  return Number(text) === 0 ? text : `${share < 0 ? '\u2212' : '+'}${text}`;
-}
-
-function intervalText({mean, low, high}: Interval): string {
-  return `${points(mean)} %, from ${points(low)} to ${points(high)} %`;
-}
-
 function pText(p: number): string {
   return p < 0.0001 ? '< 0.0001' : p.toFixed(4);
-}
-
-export function count(number: number, noun: string): string {
-  return `${number.toLocaleString('en')} ${noun}${number === 1 ? '' : 's'}`;
 }

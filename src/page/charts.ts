@@ -55,31 +55,35 @@ export interface Series {
   /** Which look it has; its place when left out. */
   readonly look?: number;
   readonly isDashed?: boolean;
+  /** Drawn behind another of the same name. */
+  readonly isFaint?: boolean;
 }
 
 export interface LineChart {
   readonly title: string;
-  readonly note?: string;
   readonly series: readonly Series[];
   readonly x: string;
   readonly within?: readonly [number, number];
+  /** How far the scale of y reaches where its values are close. */
+  readonly atLeast?: number;
   /** What stands at a mark of y; the number when left out. */
   readonly text?: (value: number, scale: Scale) => string;
 }
 
 /** Curves over one x. */
-export function lineChart({title, note, series, x, within, text = tickText}: LineChart): Html {
+export function lineChart({title, series, x, within, atLeast, text = tickText}: LineChart): Html {
   const points = series.flatMap((one) => one.points).filter(([, y]) => Number.isFinite(y));
   const across = scaleOf(points.map(([place]) => place));
   const along: Scale = {...across, ...rangeOf(points.map(([place]) => place))};
   const up = scaleOf(
     points.map(([, value]) => value),
-    {within},
+    {within, atLeast},
   );
-  const summary = series.map((one) => `${one.name}: ${endsOf(one, up, text)}`).join('; ');
+  const named = series.filter(({isFaint}) => !isFaint);
+  const summary = named.map((one) => `${one.name}: ${endsOf(one, up, text)}`).join('; ');
   return html`<figure>
-<figcaption><strong>${title}</strong>${note === undefined ? undefined : html` ${note}`}</figcaption>
-${legendOf(series)}
+<figcaption><strong>${title}</strong></figcaption>
+${legendOf(named)}
 <div class="chart">
 <svg aria-hidden="true">${up.ticks.map((tick) => html`<text x="100%" y="${percent(1 - placeOn(up, tick))}" dy="0.33em" text-anchor="end">${text(tick, up)}</text>`)}</svg>
 <svg role="img" aria-label="${title}. ${summary}" viewBox="0 0 1000 1000" preserveAspectRatio="none">
@@ -96,7 +100,7 @@ ${series.map((one, i) => curve(one, one.look ?? i, along, up))}
 
 const inThousand = (share: number): string => (1000 * share).toFixed(1);
 
-function curve({points, name, isDashed}: Series, look: number, along: Scale, up: Scale): Html {
+function curve({points, name, isDashed, isFaint}: Series, look: number, along: Scale, up: Scale): Html {
   let isDrawing = false;
   let path = '';
   for (const [x, y] of points) {
@@ -109,7 +113,7 @@ function curve({points, name, isDashed}: Series, look: number, along: Scale, up:
     path += isDrawing ? `L${at}` : `M${at}L${at}`;
     isDrawing = true;
   }
-  return html`<path class="curve ${seriesClass(look)}${isDashed ? ' d1' : ''}" vector-effect="non-scaling-stroke" d="${path}"><title>${name}</title></path>`;
+  return html`<path class="curve ${seriesClass(look)}${isDashed ? ' d1' : ''}${isFaint ? ' faint' : ''}" vector-effect="non-scaling-stroke" d="${path}"><title>${name}</title></path>`;
 }
 
 function marksAlong(along: Scale, name: string): Html[] {

@@ -33,7 +33,7 @@ table { border-collapse: collapse; width: 100%; font-size: 0.92rem; font-variant
 th, td { padding: 0.42rem 0.7rem; text-align: right; vertical-align: baseline; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th { font-weight: 600; }
 thead th { color: var(--soft); font-weight: 500; font-size: 0.84rem; vertical-align: bottom; }
-th:first-child, td:first-child { padding-left: 0; }
+th:first-child, td.text:first-child { padding-left: 0; }
 th:last-child, td:last-child { padding-right: 0; }
 .text { text-align: left; white-space: normal; overflow-wrap: anywhere; min-width: 10.5rem; }
 .pair { min-width: 17rem; }
@@ -54,7 +54,7 @@ svg text { font: 12px system-ui, sans-serif; fill: var(--soft); font-variant-num
 .whisker { stroke-width: 2.5; stroke-linecap: round; opacity: 0.5; }
 .track { fill: var(--grid); }
 .curve { fill: none; stroke-width: 2; stroke-linejoin: round; stroke-linecap: round; }
-.band { stroke: none; opacity: 0.14; }
+.faint { stroke-width: 1; opacity: 0.35; }
 .s0 { stroke: var(--c0); fill: var(--c0); } .s1 { stroke: var(--c1); fill: var(--c1); } .s2 { stroke: var(--c2); fill: var(--c2); }
 .s3 { stroke: var(--c3); fill: var(--c3); } .s4 { stroke: var(--c4); fill: var(--c4); } .s5 { stroke: var(--c5); fill: var(--c5); }
 .curve.s0, .curve.s1, .curve.s2, .curve.s3, .curve.s4, .curve.s5 { fill: none; }
@@ -79,7 +79,9 @@ summary { cursor: pointer; }
 .card > summary { font-weight: 600; overflow-wrap: anywhere; }
 .answer { border-top: 1px solid var(--line); margin-top: 0.9rem; padding-top: 0.7rem; }
 .answer > p { margin: 0.1rem 0 0.4rem; }
-pre, .quote {
+.said { border-left: 3px solid var(--line); padding-left: 0.8rem; margin: 0.6rem 0; }
+.said > p { margin: 0; }
+pre {
   white-space: pre-wrap; overflow-wrap: anywhere; overflow: hidden; background: var(--mark); border-radius: 0.4rem; padding: 0.65rem 0.85rem; margin: 0.4rem 0;
   font: 0.86rem/1.5 ui-monospace, "SF Mono", SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; unicode-bidi: plaintext; max-width: none;
 }
