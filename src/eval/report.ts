@@ -77,7 +77,7 @@ export interface ReportBenchmark {
 export interface EvalResult {
   readonly benchmark: string;
   readonly mode: EvalMode;
-  /** `ReportModel.name`; `vote` for the vote of all models over their answers, which is there beside debate and idea3. */
+  /** `ReportModel.name`; `vote` for the vote of three models or more over their answers, which is there beside debate and idea3. */
   readonly model: string;
   readonly isVote: boolean;
   readonly questions: number;

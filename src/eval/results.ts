@@ -68,10 +68,10 @@ function samplesOf({settings: {samples}}: EvalPlan): number[] {
   return Array.from({length: samples}, (_, k) => k);
 }
 
-/** The vote of all members over their greedy answers, and over their k-th sampled ones. Solo's is what the dialogues have to beat. */
+/** The vote of three members or more (of two, the first would always win) over their greedy answers, and over their k-th sampled ones. Solo's is what the dialogues have to beat. */
 function voteOf(plan: EvalPlan, members: readonly Row[]): Row[] {
   const [first] = members;
-  if (first === undefined || members.length < 2 || plan.settings.modes.every((mode) => mode === 'solo')) return [];
+  if (first === undefined || members.length < 3 || plan.settings.modes.every((mode) => mode === 'solo')) return [];
   const {unit} = first;
   if (members.some((row) => hasUnnamedAnswers(row))) return [];
   const {questions} = unit.benchmark;

@@ -83,7 +83,7 @@ test('two models on two files, alone and together: interrupted, killed and gone 
   const third = await ilrEval(args);
   t.is(third.code, 0, third.errors);
   t.is(third.output, whole.output);
-  for (const name of ['report.json', 'report.md'])
+  for (const name of ['report.json', 'report.md', 'report.html'])
     t.deepEqual(
       await readFile(path.join(folder, 'parts', name)),
       await readFile(path.join(folder, 'whole', name)),

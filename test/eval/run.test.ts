@@ -50,6 +50,7 @@ const letters: RewardFunction = Object.assign(
 
 const ann = () => scriptedModel('ann', sumsScript(0.3));
 const bob = () => scriptedModel('bob', sumsScript(0.7));
+const eve = () => scriptedModel('eve', sumsScript(0.5));
 
 test('two models on two benchmarks: scores of each, from what each has written', async (t) => {
   const folder = await folderWith(t);
@@ -138,7 +139,7 @@ test('maj@k is the vote of the first k samples, and pass@k of any k', async (t) 
 
 test('a reward that says right without an answer has no votes', async (t) => {
   const silent: RewardFunction = () => ({isCorrect: true, isWellFormed: true});
-  const plan = planOf([ann(), bob()], [benchmarkOf('sums', sums.slice(0, 4), silent)], {
+  const plan = planOf([ann(), bob(), eve()], [benchmarkOf('sums', sums.slice(0, 4), silent)], {
     settings: {modes: ['solo', 'debate'], rounds: 1, samples: 1, k: [1]},
   });
   const {results} = await run(await folderWith(t), plan);
@@ -270,19 +271,16 @@ async function together(t: ExecutionContext, settings: Partial<EvalPlan['setting
   return {report: await run(folder, plan), folder, plan};
 }
 
-test('solo, debate and idea3: what a peer brings, the vote, and tests between modes', async (t) => {
+test('solo, debate and idea3: what a peer brings, and tests between modes', async (t) => {
   const {report, folder} = await together(t, {});
   const greedy = report.results.map((result) => [result.mode, result.model, meanOf(result, 'greedy')]);
   t.deepEqual(greedy, [
     ['solo', 'ann', 0],
     ['solo', 'bob', 1],
-    ['solo', 'vote', 0], // a tie of two goes to the first
     ['debate', 'ann', 1],
     ['debate', 'bob', 1],
-    ['debate', 'vote', 1],
     ['idea3', 'ann', 1],
     ['idea3', 'bob', 1],
-    ['idea3', 'vote', 1],
   ]);
   const annSoloDebate = report.comparisons.find(
     ({family, first, second}) => family === 'modes, greedy' && first.model === 'ann' && second.mode === 'debate',
@@ -291,9 +289,8 @@ test('solo, debate and idea3: what a peer brings, the vote, and tests between mo
   const near = (p: number | undefined, expected: number) => Math.abs((p as number) / expected - 1) < 1e-12;
   t.true(near(annSoloDebate?.p, 2 ** -29));
   const family = report.comparisons.filter((comparison) => comparison.family === 'modes, greedy');
-  t.is(family.length, 9); // three pairs of modes of ann, bob and the vote
-  // solo against the two others, for ann and for the vote: the four smallest of nine
-  t.true(near(annSoloDebate?.adjustedP, 9 * 2 ** -29));
+  t.is(family.length, 6); // three pairs of modes of ann and of bob
+  t.true(near(annSoloDebate?.adjustedP, 6 * 2 ** -29));
   const written = await lines(folder);
   t.true(written.filter(({mode}) => mode === 'idea3').every(({strategy}) => strategy === 'cooperative'));
   const solo = written.find(({mode, model, sample}) => mode === 'solo' && model === 'bob' && sample === null);
@@ -339,7 +336,7 @@ test('a model that stands in a group twice is loaded once and answers twice', as
   const {results} = await run(await folderWith(t), plan);
   t.deepEqual(
     results.map(({model: name}) => name),
-    ['ann', 'ann (2)', 'vote'],
+    ['ann', 'ann (2)'],
   );
   t.deepEqual(model.opened, {count: 1, closed: 1});
 });
@@ -425,4 +422,39 @@ test('a benchmark with a prompt of its own is asked with it, in every mode', asy
   t.true(own.some((prompt) => /solve it again\.\n\nWrite a program: 0\+1=\?<\|end\|><\|assistant\|>$/.test(prompt)));
   t.true(own.some((prompt) => /have learned\.\n\nWrite a program: 0\+1=\?<\|end\|><\|assistant\|>$/.test(prompt)));
   t.true([...seen].some((prompt) => prompt.startsWith('<|user|>0+1=?')));
+});
+
+test('three models vote over their answers, alone and together', async (t) => {
+  const wrong: Script = ({prompt}) => (prompt.includes('Peer: ') ? '\\boxed{-2}' : '\\boxed{-1}');
+  const models = [scriptedModel('ann', wrong), scriptedModel('bob', copier), scriptedModel('eve', sumsScript(0))];
+  const plan = planOf(models, [benchmarkOf('sums', sums.slice(0, 6), letters)], {
+    settings: {modes: ['solo', 'debate'], rounds: 1, samples: 1, k: [1]},
+  });
+  const {results, comparisons} = await run(await folderWith(t), plan);
+  const votes = results.filter(({isVote}) => isVote);
+  // alone: −1, −1 and the sum; together: −2, one of its peers' (−1 or the sum, by the drawn order), and the sum
+  t.is(meanOf(votes[0], 'greedy'), 0);
+  t.deepEqual(
+    votes.map(({mode, greedy}) => [mode, greedy]),
+    [
+      ['solo', undefined],
+      ['debate', undefined],
+    ],
+  );
+  const bob = meanOf(
+    results.find(({mode, model}) => mode === 'debate' && model === 'bob'),
+    'greedy',
+  );
+  t.true((bob as number) > 0);
+  t.is(meanOf(votes[1], 'greedy'), bob);
+  t.true(
+    comparisons.some(
+      ({family, first, second}) => family === 'modes, greedy' && first.model === 'vote' && second.mode === 'debate',
+    ),
+  );
+  t.false(
+    comparisons.some(
+      ({family, first, second}) => family.startsWith('models') && [first.model, second.model].includes('vote'),
+    ),
+  );
 });
