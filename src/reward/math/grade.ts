@@ -9,7 +9,7 @@ import {numberToken} from './literal.js';
 import {parse} from './parse.js';
 import {areSameTimes} from './time.js';
 import {isName as isMathematicalName} from './tokens.js';
-import {areOtherAngles, unitFactor, withoutUnits} from './units.js';
+import {areOtherAngles, unitSizes, withoutUnits} from './units.js';
 import {areSameWords, numberWord, plainWords} from './words.js';
 
 export interface MathGradeOptions extends CompareOptions {
@@ -143,11 +143,14 @@ function judge(
   const choice = goldChoice(gold.text);
   if (choice !== undefined && choiceOf(answer.text) === choice) return [true, 'the same choice'];
   if (areSameWords(gold.text, answer.text)) return [true, 'the same words'];
-  const factor = unitFactor(gold.raw, answer.raw);
-  if (factor !== undefined) {
+  const sizes = unitSizes(gold.raw, answer.raw);
+  if (sizes !== undefined) {
     if (!gold.node || !answer.node) return [false, 'other units'];
-    const scaled: Node = {kind: 'product', items: [numberOfDecimal(factor), answer.node]};
-    return areEqual(gold.node, scaled, options, budget) ? [true, 'equal, in other units'] : [false, 'other units'];
+    const [g, a] = [gold.node, answer.node].map((node, i): Node => {
+      const size = numberToken(String(i === 0 ? sizes.gold : sizes.answer));
+      return {kind: 'product', items: [size, node]};
+    }) as [Node, Node];
+    return areEqual(g, a, options, budget) ? [true, 'equal, in other units'] : [false, 'other units'];
   }
   const isSameTime = areSameTimes(gold.text, answer.text);
   if (isSameTime !== undefined) return [isSameTime, isSameTime ? 'the same time' : 'another time'];
@@ -181,10 +184,6 @@ function judge(
 }
 
 const pi: Node = {kind: 'symbol', name: 'π'};
-
-function numberOfDecimal(value: number): Node {
-  return numberToken(value.toPrecision(12));
-}
 
 function goldAnswer(gold: string): string | undefined {
   const trimmed = gold.trim();

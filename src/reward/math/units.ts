@@ -68,10 +68,10 @@ const measures: readonly (readonly [names: RegExp, size: number, kind: string])[
 const single =
   /^\\?\$?([-−]?\d[\d.,]*|[-−]?\\[dt]?frac\{\d+\}\{\d+\}|\d+\/\d+)\s*(?:\\[ ,;:~]\s*)*(?:\\(?:text|mathrm|textrm|mbox)\s*\{\s*)?([A-Za-z]+)\.?\s*\}?\.?$/;
 
-/** How many of the gold answer's units the answer's is, where both are known ones of one kind and differ: `5 hours` and `5 minutes`. */
-export function unitFactor(gold: string, answer: string): number | undefined {
+/** The sizes of both units, where they are known ones of one kind and differ: `5 hours` and `5 minutes`. */
+export function unitSizes(gold: string, answer: string): {readonly gold: number; readonly answer: number} | undefined {
   const [g, a] = [measureOf(gold), measureOf(answer)];
-  return g && a && g[2] === a[2] && g[1] !== a[1] ? a[1] / g[1] : undefined;
+  return g && a && g[2] === a[2] && g[1] !== a[1] ? {gold: g[1], answer: a[1]} : undefined;
 }
 
 function measureOf(text: string): (typeof measures)[number] | undefined {
