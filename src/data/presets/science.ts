@@ -78,27 +78,14 @@ const theoremqa = benchmark({
   },
 });
 
-/** Truth values, numbers, lists and options, as JSON or (on the hub) as Python writes them. Lists become tuples: `[1, 2]` is an interval to a grader. */
+/** Truth values, numbers, lists and options: as JSON, or (on the hub) as Python writes them, which is the same but for truth values. */
 function theoremAnswer(row: Row): string {
   const value = row.get('Answer');
   if (typeof value === 'boolean') return value ? 'True' : 'False';
-  if (Array.isArray(value))
-    return asTuple(
-      value.map((item) =>
-        typeof item === 'number'
-          ? String(item)
-          : row.fail('numbers in the list of the field "Answer"', row.describe(item)),
-      ),
-    );
-  const text = row.scalar('Answer').trim();
-  const list = /^\[([^[\]]*)\]$/.exec(text)?.[1];
-  if (list !== undefined && row.optionalText('Answer_type')?.startsWith('list'))
-    return asTuple(list.split(',').map((item) => item.trim()));
-  return /^\([a-z]\)$/.test(text) ? text.slice(1, -1).toUpperCase() : text;
-}
-
-function asTuple(items: readonly string[]): string {
-  return items.length === 1 ? (items[0] as string) : `(${items.join(', ')})`;
+  if (!Array.isArray(value)) return row.scalar('Answer');
+  for (const item of value)
+    if (typeof item !== 'number') row.fail('numbers in the list of the field "Answer"', row.describe(item));
+  return `[${value.join(', ')}]`;
 }
 
 const books = ['atkins', 'calculus', 'chemmc', 'class', 'diff', 'fund', 'matter', 'quan', 'stat', 'thermo'];
