@@ -14,7 +14,7 @@ COMPARISONS = {
 FLIPPED = {"eq": "eq", "ne": "ne", "lt": "gt", "le": "ge", "gt": "lt", "ge": "le", "is": "is", "is not": "is not"}
 # What may stand around a call where it is evaluated: nothing in these says what is expected.
 WRAPPERS = {"list", "tuple", "set", "frozenset", "sorted", "len", "sum", "min", "max", "abs", "str", "int", "float", "bool", "dict", "round", "next",
-            "iter", "isinstance", "repr", "type", "bytes"}
+            "iter", "repr", "bytes"}
 BUILTIN_KINDS = (str, bytes, int, float, complex, list, tuple, set, frozenset, dict, range)
 STDLIB = getattr(sys, "stdlib_module_names", ())
 encode = make_encoder()
@@ -219,10 +219,9 @@ class Reader:
         return self.oracle(node, scope)
 
     def truth(self, node, scope, expected):
-        source = ast.UnaryOp(op=ast.Not(), operand=self.sendable(node, scope))
-        if expected:
-            source = ast.UnaryOp(op=ast.Not(), operand=source)
-        return {"calls": [self.source(source)], "relation": "eq", "expected": encode(True)}
+        # the same for both: whether there is a `not` would say what is expected
+        source = ast.UnaryOp(op=ast.Not(), operand=ast.UnaryOp(op=ast.Not(), operand=self.sendable(node, scope)))
+        return {"calls": [self.source(source)], "relation": "eq", "expected": encode(expected)}
 
     def comparison(self, left, relation, right, scope):
         if self.mentions(right, scope):
@@ -299,6 +298,8 @@ class Reader:
                 return ast.NodeTransformer.generic_visit(self, part)
 
         taken = Taking().visit(ast.parse(ast.unparse(node), mode="eval").body)
+        if loaded(taken) & {"eval", "exec", "compile", "__import__"}:
+            raise Unsupported("evaluates what the program returns")
         if self.mentions(taken, scope) or not calls:
             raise Unsupported("the program is called in a way that cannot be taken apart")
         local = {name: value for name, value in scope.items() if scope is not self.scope and name in loaded(taken) - bound(taken)}
@@ -344,7 +345,7 @@ class Reader:
             inner = self.sendable(node.args[0], scope)
             if not inner or any(self.mentions(part, scope) for part in arguments[1:]):
                 return None
-            if len(arguments) > 1 and node.func.id not in ("round", "sorted", "isinstance"):
+            if len(arguments) > 1 and node.func.id not in ("round", "sorted"):
                 return None
             closed = self.closed(ast.Call(func=node.func, args=node.args[1:], keywords=node.keywords), scope)
             return ast.Call(func=closed.func, args=[inner] + closed.args, keywords=closed.keywords)

@@ -21,7 +21,7 @@ export interface CodeTests {
   readonly setup?: string;
   /** The function that is asked for; what `candidate` stands for in `check(candidate)`. */
   readonly entryPoint?: string;
-  /** The beginning that a completion goes on from (HumanEval's `prompt`): run before a completion that does not define `entryPoint` itself. */
+  /** The beginning that a completion goes on from (HumanEval's `prompt`), where it does not define `entryPoint` itself; run before it in any case, for its imports and helpers. */
   readonly prefix?: string;
 }
 

@@ -45,7 +45,12 @@ export async function gradeProgram(
   const program = findProgram(completion, {names, prefix: tests.prefix, isCutOff});
   if (program === undefined) return {correct: false, passed: 0, total, reason: 'no program found', hasProgram: false};
   const calls = read.checks.flatMap((check) => check.calls);
-  const outcomes = await runCalls(sandbox, {program, setup: tests.setup ?? '', imports, calls}, limits, signal);
+  const outcomes = await runCalls(
+    sandbox,
+    {prelude: tests.prefix ?? '', program, setup: tests.setup ?? '', imports, calls},
+    limits,
+    signal,
+  );
   const failures = await compareAll(sandbox, tests, read.checks, outcomes, signal);
   const first = failures.findIndex((failure) => failure !== undefined);
   const passed = failures.filter((failure) => failure === undefined).length;
@@ -61,6 +66,8 @@ export function whyNone({unsupported}: ReadTests): string {
 type Outcome = {readonly value: PyValue} | {readonly failure: string};
 
 interface Job {
+  /** Runs first, so that its imports and helpers are there; no matter whether it runs. */
+  readonly prelude: string;
   readonly program: string;
   readonly setup: string;
   readonly imports: readonly string[];

@@ -168,3 +168,11 @@ sandboxTest('expected values do not enter the run of a program', async (t, sandb
   t.is(judged.length, 1);
   t.notRegex(judged[0] as string, /def f\(x\)/); // the program is not there in turn
 });
+
+sandboxTest('whether a test asks for something true or false cannot be told from its call', async (t, sandbox) => {
+  const own = {
+    asserts: ['assert f(1)', 'assert not f(1)', 'assert f(1) == True', 'assert f(1) is False', 'assert f(1) != True'],
+  };
+  const {checks} = await testReader(sandbox)(own);
+  t.deepEqual([...new Set(checks.flatMap(({calls}) => calls))], ['not not f(1)', 'f(1)']);
+});

@@ -102,6 +102,16 @@ def year(date): return date.year`;
   });
 });
 
+sandboxTest('imports and helpers of a prefix are there for a program that stands alone', async (t, sandbox) => {
+  const prefix =
+    'from typing import List\ndef double(x):\n    return 2 * x\ndef f(x: List[int]) -> int:\n    """ Sums. """\n';
+  const own = {asserts: ['assert f([1, 2]) == 6'], entryPoint: 'f', prefix};
+  const program =
+    'from __future__ import annotations\ndef f(x: List[int]) -> int:\n    y: List = x\n    return double(sum(y))';
+  t.like(await grade(sandbox, program, own), {correct: true});
+  t.like(await grade(sandbox, program, {...own, prefix: 'def f(x):\n'}), {correct: false}); // no body: it does not run, and nothing is said of it
+});
+
 sandboxTest('the same program gets the same grade each time, random or not', async (t, sandbox) => {
   const lottery = {asserts: Array.from({length: 20}, (_, i) => `assert f(${i}) == True`)};
   const program = 'import random\ndef f(x): return random.random() < 0.5 or str(set("abc"))[2] == "q"';

@@ -15,9 +15,10 @@ sandboxTest('asserts are taken apart into calls and what is expected of them', a
     ['assert f(1) != 3', 'f(1) ne 3'],
     ['assert f(1) <= 2.5', 'f(1) le 2.5'],
     ['assert f(1)', 'not not f(1) eq True'],
-    ['assert not f(1)', 'not f(1) eq True'],
+    ['assert not f(1)', 'not not f(1) eq False'], // the call says nothing of what is expected
     ['assert f(1) is None', 'f(1) is None'],
     ['assert f(1) is not True', 'f(1) is not True'],
+    ['assert isinstance(f(1), int)', 'f(1) oracle isinstance(__value_0__, int)'],
     ['assert f(1) in (1, 2)', 'f(1) in (1, 2)'],
     ['assert f(1) not in [1]', 'f(1) not in [1]'],
     ['assert set(f([1])) == set([4, 5])', 'set(f([1])) eq {4, 5}'],
@@ -94,6 +95,7 @@ sandboxTest('what does not compare with a value of its own is left out, and said
     ['assert f(1) == object()', /expects a object, not a built-in value/],
     ['assert f(1) == unknown', /name 'unknown' is not defined/],
     ['assert f(1', /SyntaxError/],
+    ['assert eval(f(1)) == 3', /evaluates what the program returns/],
     ['if f(1):\n    assert f(2) == 3', /depends on what the program returns/],
     ['while True:\n    pass\nassert f(1) == 1', /too long/],
   ];
