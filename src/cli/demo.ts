@@ -9,7 +9,7 @@ import {interruptedExitCode, interruptSignals, isInterruption} from './interrupt
 import {count, device as deviceOption} from './options.js';
 import {duration, Progress} from './progress.js';
 import {createSetupReport} from './setup-progress.js';
-import {Screen} from './terminal.js';
+import {print, Screen} from './terminal.js';
 
 interface DemoArguments {
   readonly seed: number;
@@ -56,12 +56,12 @@ async function demoCommand({seed, output, compare, keep, device}: DemoArguments)
       `Took ${duration(total * 1000)}: warm start ${duration(warmStart * 1000)}, ILR with its evaluations ${duration(ilr * 1000)}.`,
       ...nextLines(result),
     ];
-    process.stdout.write(`${lines.join('\n')}\n`);
+    print(process.stdout, `${lines.join('\n')}\n`);
   } catch (error) {
     display.end();
     if (!isInterruption(error, interrupt.first)) throw error;
     process.exitCode = interruptedExitCode;
-    process.stdout.write('Stopped. Run the demo again to start over.\n');
+    print(process.stdout, 'Stopped. Run the demo again to start over.\n');
   } finally {
     interrupt.dispose();
   }
@@ -112,7 +112,7 @@ class DemoDisplay {
       grpo: `GRPO: each agent alone from the same start, ${config.steps} steps at equal generated tokens.`,
       done: undefined,
     };
-    if (text[stage] !== undefined) process.stdout.write(`${text[stage]}\n`);
+    if (text[stage] !== undefined) print(process.stdout, `${text[stage]}\n`);
     if (stage === 'ilr' || stage === 'grpo') {
       this.progress = new Progress(process.stdout, {
         agents: names,

@@ -3,6 +3,7 @@ import {messageOf} from '../errors.js';
 import {type Diagnosis, diagnose, type Finding} from '../native/diagnose.js';
 import type {Env} from '../reward/code/sandbox/launcher.js';
 import {openSandbox} from '../reward/code/sandbox.js';
+import {jsonText, print} from './terminal.js';
 
 export function register(program: Command): void {
   program
@@ -13,7 +14,7 @@ export function register(program: Command): void {
     .action(async ({json}: {json?: boolean}) => {
       const [found, sandbox] = await Promise.all([diagnose(), diagnoseSandbox(process.env)]);
       const diagnosis = {...found, findings: [...found.findings, sandbox]};
-      process.stdout.write(json ? `${JSON.stringify(diagnosis, undefined, 2)}\n` : formatDiagnosis(diagnosis));
+      print(process.stdout, json ? `${jsonText(diagnosis, 2)}\n` : formatDiagnosis(diagnosis));
       if (!diagnosis.canTrain) process.exitCode = 1;
     });
 }

@@ -5,6 +5,7 @@ import type {RunEstimate} from '../estimate/run.js';
 import {requireModels} from './models.js';
 import {collect} from './options.js';
 import {readRunQuestions} from './run.js';
+import {jsonText, print} from './terminal.js';
 
 const help = `
 Nothing is loaded: sizes come from the models' config.json, prompts from their tokenizers. Completions are taken at full length, so that a
@@ -24,9 +25,7 @@ export function register(program: Command): void {
       requireModels(config);
       const {train, validation = [], test = []} = await readRunQuestions(config);
       const estimate = await estimateConfig(config, [...train, ...validation, ...test]);
-      process.stdout.write(
-        json ? `${JSON.stringify(estimate, undefined, 2)}\n` : table(estimate, process.availableMemory()),
-      );
+      print(process.stdout, json ? `${jsonText(estimate, 2)}\n` : table(estimate, process.availableMemory()));
     });
 }
 

@@ -1,7 +1,7 @@
 import {memberNames} from '../eval/plan.js';
 import type {EvalEvent} from '../eval/run.js';
 import {duration} from './progress.js';
-import {type Output, printable, Screen} from './terminal.js';
+import {type Output, Screen} from './terminal.js';
 
 type UnitEvent = Extract<EvalEvent, {type: 'progress'}>;
 
@@ -20,7 +20,7 @@ export class EvalProgress {
 
   /** A line that stays. */
   line(text: string): void {
-    this.screen.line(printable(text));
+    this.screen.line(text);
   }
 
   readonly onEvent = (event: EvalEvent): void => {
@@ -29,7 +29,7 @@ export class EvalProgress {
         this.onProgress(event);
         break;
       case 'loading':
-        this.screen.draw([printable(`loading ${event.models.join(', ')}`)]);
+        this.screen.draw([`loading ${event.models.join(', ')}`]);
         break;
       case 'warning':
         this.line(`warning: ${event.message}`);
@@ -48,7 +48,7 @@ export class EvalProgress {
       this.startedAt = this.now();
       this.isFinished = false;
     }
-    if (event.done < event.total) this.screen.draw([printable(this.liveLine(event))]);
+    if (event.done < event.total) this.screen.draw([this.liveLine(event)]);
     else if (!this.isFinished) {
       this.isFinished = true;
       this.line(this.endLine(event));

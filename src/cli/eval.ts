@@ -14,6 +14,7 @@ import {evaluateModels} from './evaluate-models.js';
 import {interruptedExitCode, interruptSignals, isInterruption} from './interrupt.js';
 import {collect, count, device, positive, temperature} from './options.js';
 import {addSamplingFlags, type SamplingFlags, samplingOf} from './sampling-flags.js';
+import {jsonText, print} from './terminal.js';
 
 interface EvalArguments extends SamplingFlags {
   readonly benchmarks?: readonly string[];
@@ -121,7 +122,7 @@ async function evalCommand(paths: readonly string[], options: EvalArguments): Pr
       onEvent: progress.onEvent,
     });
     progress.finish();
-    process.stdout.write(options.json ? `${JSON.stringify(resultsOf(report), null, 2)}\n` : terminalTables(report));
+    print(process.stdout, options.json ? `${jsonText(resultsOf(report), 2)}\n` : terminalTables(report));
     progress.line(
       `The report is in ${options.output}: report.html, report.md, report.json; every answer in samples.jsonl.`,
     );

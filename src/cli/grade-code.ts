@@ -10,6 +10,7 @@ import {type ReadTests, testReader} from '../reward/code/test-reader.js';
 import type {CodeTests} from '../types.js';
 import {openInput, readRow, writeLine} from './grade-input.js';
 import {positive} from './options.js';
+import {print} from './terminal.js';
 
 export const fieldNames = ['tests', 'answer', 'entry_point', 'setup', 'prefix'] as const;
 type FieldName = (typeof fieldNames)[number];
@@ -170,7 +171,8 @@ export function registerCode(grade: Command): void {
 }
 
 function report({lines, correct, malformed, ungradable, failed}: CodeCounts): void {
-  process.stderr.write(
+  print(
+    process.stderr,
     `${lines} graded: ${correct} correct, ${ungradable} without tests that compare values, ${failed} not run, ${malformed} malformed lines\n`,
   );
   if (malformed + failed > 0) process.exitCode = 1;

@@ -2,6 +2,7 @@ import {once} from 'node:events';
 import {createReadStream} from 'node:fs';
 import type {Readable, Writable} from 'node:stream';
 import {IlrError} from '../errors.js';
+import {jsonText} from './terminal.js';
 
 /** A file, or standard input where none is named. @throws IlrError `ILR_IO` */
 export async function openInput(file: string | undefined): Promise<Readable> {
@@ -30,5 +31,5 @@ export function readRow(line: string): Readonly<Record<string, unknown>> | strin
 
 /** Waits where the reader is slower. */
 export async function writeLine(output: Writable, value: unknown): Promise<void> {
-  if (!output.write(`${JSON.stringify(value)}\n`)) await once(output, 'drain');
+  if (!output.write(`${jsonText(value)}\n`)) await once(output, 'drain');
 }

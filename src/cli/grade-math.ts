@@ -5,6 +5,7 @@ import {type Extractor, extractors} from '../reward/math/extract.js';
 import {gradeMath, type MathGradeOptions} from '../reward/math/grade.js';
 import {openInput, readRow, writeLine} from './grade-input.js';
 import {count} from './options.js';
+import {print} from './terminal.js';
 
 export interface GradeStreamOptions extends MathGradeOptions {
   readonly goldField?: string;
@@ -92,7 +93,8 @@ export function registerMath(grade: Command): void {
         decimals,
       });
       const {lines, correct, malformed, ungradable} = counts;
-      process.stderr.write(
+      print(
+        process.stderr,
         `${lines} graded: ${correct} correct, ${ungradable} with a gold answer that cannot be graded, ${malformed} malformed lines\n`,
       );
       if (malformed > 0) process.exitCode = 1;

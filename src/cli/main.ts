@@ -1,7 +1,7 @@
 import {Command, CommanderError} from 'commander';
 import {IlrError} from '../errors.js';
 import {packageRoot, packageVersion} from '../native/paths.js';
-import {printable} from './terminal.js';
+import {print} from './terminal.js';
 
 interface CommandModule {
   register(program: Command): void;
@@ -52,6 +52,10 @@ async function createProgram(args: readonly string[]): Promise<Command> {
     .version(packageVersion(packageRoot()))
     .addHelpText('after', help)
     .showHelpAfterError('(ilr-native --help tells the commands)')
+    .configureOutput({
+      writeOut: (text) => print(process.stdout, text),
+      writeErr: (text) => print(process.stderr, text),
+    })
     .exitOverride();
   const words = args.filter((arg) => !arg.startsWith('-'));
   const name = words[0] === 'help' ? words[1] : words[0];
@@ -66,13 +70,14 @@ async function createProgram(args: readonly string[]): Promise<Command> {
 function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode; // it has printed itself
   if (IlrError.is(error)) {
-    process.stderr.write(`error: ${printable(error.message)}\n`);
-    if (process.env.ILR_DEBUG) process.stderr.write(`${error.code} ${error.stack}\n`);
+    print(process.stderr, `error: ${error.message}\n`);
+    if (process.env.ILR_DEBUG) print(process.stderr, `${error.code} ${error.stack}\n`);
     return 1;
   }
   const {message, stack} = error instanceof Error ? error : new Error(String(error));
-  process.stderr.write(`error: unexpected: ${printable(message)}\n`);
-  process.stderr.write(
+  print(process.stderr, `error: unexpected: ${message}\n`);
+  print(
+    process.stderr,
     process.env.ILR_DEBUG ? `${stack}\n` : 'Run again with ILR_DEBUG=1 for the stack trace, and please report it.\n',
   );
   return 1;

@@ -1,5 +1,5 @@
 import type {StepMetrics, TrainEvent, TrainPhase} from '../types.js';
-import {type Output, printable, Screen} from './terminal.js';
+import {type Output, Screen} from './terminal.js';
 
 export interface ProgressOptions {
   /** [N] names. */
@@ -41,7 +41,7 @@ export class Progress {
 
   /** A line that stays. */
   line(text: string): void {
-    this.screen.line(printable(text));
+    this.screen.line(text);
   }
 
   /** To be given to `train` as `onEvent`. */

@@ -1,6 +1,6 @@
 import type {PullEvent} from '../hub/pull.js';
 import {duration} from './progress.js';
-import {type Output, printable, Screen} from './terminal.js';
+import {type Output, Screen} from './terminal.js';
 
 /** Without a terminal, how far it is is said this often. */
 const lineEveryMs = 10_000;
@@ -26,7 +26,7 @@ export class PullProgress {
 
   /** A line that stays. */
   line(text: string): void {
-    this.screen.line(printable(text));
+    this.screen.line(text);
   }
 
   /** Takes the live line away. */

@@ -15,6 +15,7 @@ import {commandLine} from './command-line.js';
 import {interruptedExitCode, interruptSignals, isInterruption} from './interrupt.js';
 import {collect, positive} from './options.js';
 import {bytesText, PullProgress} from './pull-progress.js';
+import {jsonText, print} from './terminal.js';
 
 interface PullArguments {
   readonly revision?: string;
@@ -75,7 +76,7 @@ async function pullCommand(what: string, options: PullArguments): Promise<void> 
     const onWait = (pid: number) => progress.line(`Waiting for process ${pid}, which writes to ${wanted.folder}.`);
     const result = await withLock(lockFile(wanted.folder, process.env), onWait, work, interrupt.first);
     progress.finish();
-    if (options.json) process.stdout.write(`${JSON.stringify(result, undefined, 2)}\n`);
+    if (options.json) print(process.stdout, `${jsonText(result, 2)}\n`);
     else progress.line(`${summary(result)}\n${nextStep(wanted, result)}`);
   } catch (error) {
     if (!isInterruption(error, interrupt.first)) throw error;

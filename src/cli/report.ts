@@ -1,7 +1,7 @@
 import path from 'node:path';
 import type {Command} from 'commander';
 import {writeRunPage} from './run-page.js';
-import {printable} from './terminal.js';
+import {print} from './terminal.js';
 
 export function register(program: Command): void {
   program
@@ -13,6 +13,6 @@ export function register(program: Command): void {
     .option('--output <file>', 'where the page goes (default: report.html in that folder)')
     .action(async (folder: string, {output}: {output?: string}) => {
       const file = await writeRunPage(folder, output ?? path.join(folder, 'report.html'));
-      process.stdout.write(printable(`${file}\n`));
+      print(process.stdout, `${file}\n`);
     });
 }

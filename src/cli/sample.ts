@@ -11,7 +11,7 @@ import {interruptedExitCode, interruptSignals, isInterruption} from './interrupt
 import {findModels} from './models.js';
 import {count, device, positive, temperature} from './options.js';
 import {addSamplingFlags, samplingOf} from './sampling-flags.js';
-import {printable} from './terminal.js';
+import {print} from './terminal.js';
 
 /** How one prompt is answered; the agent's `sampling` says how besides. */
 export interface SampleTextOptions {
@@ -98,20 +98,23 @@ export function register(program: Command): void {
       trainable: false,
     });
     try {
-      const write = (text: string) => process.stdout.write(printable(text));
+      const write = (text: string) => print(process.stdout, text);
       for (let sample = 0; sample < options.samples; sample++) {
-        if (options.samples > 1) process.stderr.write(`${sample === 0 ? '' : '\n'}answer ${sample + 1}:\n`);
+        if (options.samples > 1) print(process.stderr, `${sample === 0 ? '' : '\n'}answer ${sample + 1}:\n`);
         const {tokens, seconds, finishReason} = await sampleText(agent, prompt, write, {
           ...options,
           sample,
           signal: interrupt.first,
         });
-        process.stdout.write('\n');
-        process.stderr.write(`${tokens} tokens, ${(tokens / seconds).toFixed(1)} tokens/s, ${reasons[finishReason]}\n`);
+        print(process.stdout, '\n');
+        print(
+          process.stderr,
+          `${tokens} tokens, ${(tokens / seconds).toFixed(1)} tokens/s, ${reasons[finishReason]}\n`,
+        );
       }
     } catch (error) {
       if (!isInterruption(error, interrupt.first)) throw error;
-      process.stdout.write('\n');
+      print(process.stdout, '\n');
       process.exitCode = interruptedExitCode;
     } finally {
       interrupt.dispose();

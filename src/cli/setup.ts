@@ -1,7 +1,7 @@
 import {type Command, Option} from 'commander';
 import {type SetupDevice, type SetupResult, setUp, sourceWords} from '../native/setup.js';
 import {createSetupReport} from './setup-progress.js';
-import {Screen} from './terminal.js';
+import {jsonText, print, Screen} from './terminal.js';
 
 interface Options {
   readonly device: SetupDevice;
@@ -42,7 +42,7 @@ or later.`,
       const screen = new Screen(json ? process.stderr : process.stdout);
       const result = await setUp({...rest, withTests, report: createSetupReport(screen)});
       screen.clear();
-      if (json) process.stdout.write(`${JSON.stringify(result, undefined, 2)}\n`);
+      if (json) print(process.stdout, `${jsonText(result, 2)}\n`);
       else screen.line(describe(result));
     });
 }

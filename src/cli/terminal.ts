@@ -21,6 +21,23 @@ export function printable(text: string): string {
   return text.replaceAll('\r\n', '\n').replaceAll(sequences, '').replaceAll(invisible, '');
 }
 
+/** Writes text that may come from anywhere. All commands write by this, by `Screen`, or JSON by `jsonText`. */
+export function print(output: Output, text: string): void {
+  output.write(printable(text));
+}
+
+/** JSON whose characters can all be seen: the value that is read back is the same. */
+export function jsonText(value: unknown, indent?: number): string {
+  return JSON.stringify(value, undefined, indent).replaceAll(invisible, escapeUnits);
+}
+
+function escapeUnits(character: string): string {
+  return character
+    .split('')
+    .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+    .join('');
+}
+
 /** Keeps a few lines at the foot of a terminal up to date, at most ten times a second; without a terminal it shows none. */
 export class Screen {
   private readonly output: Output;
@@ -40,7 +57,7 @@ export class Screen {
   /** A line that stays. */
   line(text: string): void {
     this.clear();
-    this.output.write(`${text}\n`);
+    print(this.output, `${text}\n`);
   }
 
   /** Replaces the lines at the foot, or leaves them when they were drawn a moment ago. */
@@ -48,7 +65,7 @@ export class Screen {
     if (!this.isLive || this.now() - this.drawnAt < 100) return;
     this.clear();
     const width = (this.output.columns || 80) - 1;
-    this.output.write(lines.map((line) => `${[...line].slice(0, width).join('')}\n`).join(''));
+    this.output.write(lines.map((line) => `${[...oneLine(line)].slice(0, width).join('')}\n`).join(''));
     this.shown = lines.length;
     this.drawnAt = this.now();
   }
@@ -60,4 +77,9 @@ export class Screen {
     this.shown = 0;
     this.drawnAt = Number.NEGATIVE_INFINITY;
   }
+}
+
+/** A line at the foot is one line, or it could not be taken away again. */
+function oneLine(text: string): string {
+  return printable(text).replaceAll(/[\n\t]/g, ' ');
 }

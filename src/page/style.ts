@@ -107,6 +107,9 @@ footer { margin-top: 4rem; padding-top: 1rem; border-top: 1px solid var(--line);
   nav { display: none; }
   h2, h3, summary { break-after: avoid; }
   tr, figure, .answer > p { break-inside: avoid; }
+  .charts { grid-template-columns: 1fr 1fr; gap: 0.3rem 2rem; }
+  .charts .chart { grid-template-rows: 8rem 1.5rem; }
+  .between { display: none; }
   .scroll { overflow: visible; }
   details::details-content { content-visibility: visible; display: block; height: auto; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }

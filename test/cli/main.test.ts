@@ -59,3 +59,11 @@ test('without dist/ the program says what to run', async (t) => {
   t.is(code, 1);
   t.regex(stderr, /Run `npm run build`/);
 });
+
+test('what a command line or a folder is called does not reach the terminal as control', async (t) => {
+  for (const args of [['report', '\u001b[31mx\u202E'], ['report', 'x', '--\u001b[2Jy\u009b'], ['\u001b]0;t\u0007']]) {
+    const {code, stdout, stderr} = await cli(args);
+    t.is(code, 1);
+    t.notRegex(stdout + stderr, /(?![\n\t])[\p{Cc}\p{Cf}]/u);
+  }
+});

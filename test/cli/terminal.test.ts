@@ -1,5 +1,8 @@
+import {readdir, readFile} from 'node:fs/promises';
+import {join} from 'node:path';
+import {fileURLToPath} from 'node:url';
 import test from 'ava';
-import {printable, Screen} from '../../src/cli/terminal.js';
+import {jsonText, printable, Screen} from '../../src/cli/terminal.js';
 
 const cases: [string, string, string][] = [
   ['plain text, line breaks and tabs stay', 'a\tb\nc é 数 🙂', 'a\tb\nc é 数 🙂'],
@@ -73,4 +76,41 @@ test('on a terminal the foot is redrawn in place, at most ten times a second, cu
   t.is(output.take(), '\r\u001b[1A\u001b[0Jstays\n');
   screen.draw(['four']);
   t.is(output.take(), 'four\n');
+});
+
+test('whatever a screen is given, it writes no control of anybody else', (t) => {
+  const output = fake(true);
+  const screen = new Screen({...output, columns: 40}, () => 0);
+  screen.line('warning: \u001b[2J\u202Eb\u0007');
+  screen.draw(['model \u001b]0;title\u0007name\nof two lines', 'x\ty']);
+  t.is(output.take(), 'warning: b\nmodel name of two lines\nx y\n');
+});
+
+test('JSON shows every character, and reads back as the same value', (t) => {
+  const value = {'k\u202Ey': 'a\u009b31m\u007f\u{E0041}\ud800 é 漢 👩\u200d💻', n: [1, null]};
+  for (const indent of [undefined, 2]) {
+    const text = jsonText(value, indent);
+    t.deepEqual(JSON.parse(text), JSON.parse(JSON.stringify(value)));
+    t.is(printable(text), text);
+    t.true(text.includes('é 漢 👩\u200d💻'));
+  }
+});
+
+test('commands write to a terminal by print, jsonText or a screen alone', async (t) => {
+  const root = fileURLToPath(new URL('../../../src/', import.meta.url));
+  const files = (await readdir(root, {recursive: true})).filter((name) => name.endsWith('.ts'));
+  t.true(files.length > 100);
+  for (const name of files) {
+    if (name === 'cli/terminal.ts') continue;
+    const text = await readFile(join(root, name), 'utf8');
+    t.notRegex(text, /process\.std(?:out|err)\.write|console\.|'inherit'/, name);
+    // a stream by another name: JSON lines of a grader
+    const writes = [...text.matchAll(/\b(?:output|stdout|stderr|out)\.write\((.*)/g)].map(([, argument]) => argument);
+    const allowed = name === 'cli/grade-input.ts' ? [/^`\$\{jsonText\(/] : [];
+    for (const write of writes)
+      t.true(
+        allowed.some((form) => form.test(write as string)),
+        `${name}: ${write}`,
+      );
+  }
 });
