@@ -3,6 +3,7 @@ import type {RunConfig} from '../config.js';
 import {nearest} from '../config-keys.js';
 import {benchmarkNames, findBenchmark, isBenchmark, readBenchmark, type Split} from '../data/benchmarks.js';
 import {readQuestions} from '../data/questions.js';
+import {readSource} from '../data/source.js';
 import {IlrError} from '../errors.js';
 import type {EvalBenchmark} from '../eval/plan.js';
 import {stampOf} from '../record/files.js';
@@ -55,12 +56,12 @@ Reads all questions and makes their graders ready. Questions whose gold answer c
 */
 export async function openBenchmarks(
   options: BenchmarkOptions,
-  validationFile: string | undefined,
+  validationSource: string | undefined,
 ): Promise<OpenedBenchmarks> {
   const {settings} = options;
   const read = await readAll(options);
   const own = rewardOf(settings.reward, options.reward);
-  const validation = validationFile === undefined ? [] : await readFile(validationFile, options);
+  const validation = validationSource === undefined ? [] : await readValidation(validationSource, options);
   const graders = new Graders();
   try {
     for (const {reward, questions} of read) await graders.open(reward, questions);
@@ -104,7 +105,8 @@ function knownName(name: string): string {
 }
 
 async function readNamed(name: string, options: BenchmarkOptions): Promise<ReadBenchmark> {
-  const {split = 'test', dataFolder: folder, settings, onWarning, prompt} = options;
+  const {split = 'test', settings, onWarning, prompt} = options;
+  const folder = options.dataFolder ?? settings.data.folder;
   const known = findBenchmark(name);
   const {questions, warnings} = await readBenchmark(name, {split, folder, env: process.env});
   for (const message of warnings) onWarning(message);
@@ -122,6 +124,15 @@ function rewardOf(settings: RewardSettings, named: string | undefined): RewardSe
   if (named === undefined || named === settings.function) return settings;
   const {correct, wellFormed, none, timeoutSeconds} = settings;
   return {correct, wellFormed, none, function: named, ...(timeoutSeconds !== undefined && {timeoutSeconds})};
+}
+
+async function readValidation(source: string, options: BenchmarkOptions): Promise<readonly Question[]> {
+  const {settings, onWarning} = options;
+  const {data} = settings;
+  const folder = options.dataFolder ?? data.folder;
+  const {questions, warnings} = await readSource(source, {format: data, split: 'train', folder, env: process.env});
+  for (const message of warnings) onWarning(message);
+  return questions;
 }
 
 async function readFile(file: string, {settings, onWarning}: BenchmarkOptions): Promise<readonly Question[]> {
@@ -145,8 +156,8 @@ async function toBenchmark(
     );
   if (first !== undefined)
     onWarning(
-      `${name}: left out ${leftOut.length} of ${questions.length} questions whose answer cannot be graded; ` +
-        `the first is ${first.id} with answer ${JSON.stringify(first.answer.slice(0, 80))}`,
+      `${name}: left out ${leftOut.length} of ${questions.length} questions that cannot be graded; ` +
+        `the first is ${first.id}${first.tests ? '' : ` with answer ${JSON.stringify(first.answer.slice(0, 80))}`}`,
     );
   return {
     name,

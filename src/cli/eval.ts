@@ -2,7 +2,7 @@ import {existsSync} from 'node:fs';
 import {type Command, InvalidArgumentError} from 'commander';
 import type {RunConfig} from '../config.js';
 import {readConfigFile} from '../config-file.js';
-import {nearest} from '../config-keys.js';
+import {keysAt, nearest} from '../config-keys.js';
 import {splits} from '../data/benchmark.js';
 import {benchmarkNames, type Split} from '../data/benchmarks.js';
 import {IlrError} from '../errors.js';
@@ -15,6 +15,8 @@ import {interruptedExitCode, interruptSignals, isInterruption} from './interrupt
 import {collect, count, device, positive, temperature} from './options.js';
 import {addSamplingFlags, type SamplingFlags, samplingOf} from './sampling-flags.js';
 import {jsonText, print} from './terminal.js';
+
+type Fields = Partial<RunConfig['data']['fields']>;
 
 interface EvalArguments extends SamplingFlags {
   readonly benchmarks?: readonly string[];
@@ -35,8 +37,9 @@ interface EvalArguments extends SamplingFlags {
   readonly prompt?: string;
   readonly system?: string;
   readonly reward?: string;
-  readonly answer?: 'field' | 'gsm8k' | 'boxed';
-  readonly field?: readonly string[];
+  readonly answer?: RunConfig['data']['answer'];
+  readonly field?: Fields;
+  readonly template?: string;
   readonly base?: string;
   readonly device: string;
   readonly dtype?: 'float32' | 'bfloat16';
@@ -77,7 +80,10 @@ export function register(program: Command): void {
       'of idea3: cooperative, competitive, fixed (drawn), adaptive (default: adaptive with --validation, else fixed)',
       strategy,
     )
-    .option('--validation <file>', 'questions that measure the abilities which the adaptive strategy follows')
+    .option(
+      '--validation <data>',
+      'a file, or a benchmark such as gsm8k:train, that measures the abilities which adaptive follows',
+    )
     .option('--seed <number>', 'of sampling and bootstrap', count, 0)
     .option('--temperature <number>', 'of the sampled answers (default: as in training, else 1)', temperature)
     .option('--max-new-tokens <count>', 'length of an answer (default: as in training, else 1024)', positive)
@@ -89,9 +95,11 @@ export function register(program: Command): void {
     )
     .option(
       '--answer <where>',
-      'where the gold answer stands: field, gsm8k (after ####) or boxed (default: as --config says, else field)',
+      'where the gold answer of a file stands: field, gsm8k (after ####), boxed or choice (default: as --config says, else field)',
+      answer,
     )
-    .option('--field <name=field>', 'id, question, answer or level under another name; may be repeated', collect)
+    .option('--field <name=field>', `${fieldNames.join(', ')} of a file under another name; may be repeated`, field)
+    .option('--template <text>', 'the text of a question of a file, with {field} for what is filled in')
     .option('--base <folder>', "an adapter's base (default: the folder that adapter_config.json names)")
     .option('--device <device>', 'cpu, cuda, cuda:N or auto', device, 'auto')
     .option('--dtype <dtype>', 'float32 or bfloat16 (default: as --config says, else float32)', dtype)
@@ -105,18 +113,14 @@ async function evalCommand(paths: readonly string[], options: EvalArguments): Pr
   const missing = options.data?.find((file) => !existsSync(file));
   if (missing !== undefined)
     throw new IlrError('ILR_IO', `${missing}: expected a question file, got nothing (looked in ${process.cwd()})`);
-  const {config, field = [], answer, ...rest} = options;
-  const settings = {
-    config: config === undefined ? undefined : (await readConfigFile(config)).config,
-    fields: fieldsOf(field),
-    answer: answerOf(answer),
-  };
+  const {config: file, field: fields, ...rest} = options;
+  const config = file === undefined ? undefined : (await readConfigFile(file)).config;
   const interrupt = interruptSignals();
   const progress = new EvalProgress(process.stderr);
   try {
     const report = await evaluateModels(paths, {
       ...rest,
-      ...settings,
+      ...{config, fields},
       sampling: samplingOf(options),
       signal: interrupt.first,
       onEvent: progress.onEvent,
@@ -138,22 +142,13 @@ async function evalCommand(paths: readonly string[], options: EvalArguments): Pr
   }
 }
 
-function answerOf(answer: string | undefined): RunConfig['data']['answer'] | undefined {
-  if (answer === undefined || answer === 'field' || answer === 'gsm8k' || answer === 'boxed') return answer;
-  throw new IlrError('ILR_INVALID_ARGUMENT', `--answer: expected field, gsm8k or boxed, got ${JSON.stringify(answer)}`);
-}
+const fieldNames = keysAt(['data', 'fields']);
 
-function fieldsOf(pairs: readonly string[]): Partial<RunConfig['data']['fields']> {
-  return Object.fromEntries(
-    pairs.map((pair) => {
-      const match = /^(id|question|answer|level)=(.+)$/.exec(pair);
-      if (match) return [match[1], match[2]];
-      throw new IlrError(
-        'ILR_INVALID_ARGUMENT',
-        `--field: expected id, question, answer or level, = and a name, got ${JSON.stringify(pair)}`,
-      );
-    }),
-  );
+/** Adds `name=field` to the others. */
+function field(text: string, earlier: Fields = {}): Fields {
+  const [, name = '', value = ''] = /^(\w+)=(.+)$/.exec(text) ?? [];
+  if (fieldNames.includes(name)) return {...earlier, [name]: value};
+  throw new InvalidArgumentError(`Expected ${fieldNames.join(', ')}, = and the name of a field.`);
 }
 
 function names(text: string, earlier: readonly string[] = []): readonly string[] {
@@ -170,6 +165,10 @@ function modes(text: string): readonly EvalMode[] {
 
 function strategy(text: string): NonNullable<EvalSettings['strategy']> {
   return oneOf(text, ['cooperative', 'competitive', 'fixed', 'adaptive'] as const);
+}
+
+function answer(text: string): RunConfig['data']['answer'] {
+  return oneOf(text, ['field', 'gsm8k', 'boxed', 'choice'] as const);
 }
 
 function dtype(text: string): 'float32' | 'bfloat16' {

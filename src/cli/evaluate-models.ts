@@ -27,6 +27,8 @@ export interface EvaluateModelsOptions {
   readonly fields?: Partial<RunConfig['data']['fields']>;
   /** Where their gold answers stand, in place of `config.data.answer`. */
   readonly answer?: RunConfig['data']['answer'];
+  /** The text of their questions, in place of `config.data.template`. */
+  readonly template?: string;
   /** Only the first questions of each. */
   readonly questions?: number;
   /** `['solo']` by default. */
@@ -39,7 +41,7 @@ export interface EvaluateModelsOptions {
   readonly rounds?: number;
   /** Of idea3; `adaptive` where there are validation questions, else `fixed`. */
   readonly strategy?: EvalSettings['strategy'];
-  /** File of the questions that measure abilities. */
+  /** A file, or a benchmark such as gsm8k:train, of the questions that measure abilities. */
   readonly validation?: string;
   /** 0 by default. */
   readonly seed?: number;
@@ -110,10 +112,10 @@ export async function evaluateModels(paths: readonly string[], options: Evaluate
   }
 }
 
-function settingsOf({config, fields, answer}: EvaluateModelsOptions): RunConfig {
+function settingsOf({config, fields, answer, template}: EvaluateModelsOptions): RunConfig {
   const base = config ?? runSchema.parse({agents: [{name: 'model', model: '.'}], data: {train: ''}});
-  const data = {...base.data, fields: {...base.data.fields, ...fields}, answer: answer ?? base.data.answer};
-  return {...base, data};
+  const changes = {...(answer !== undefined && {answer}), ...(template !== undefined && {template})};
+  return {...base, data: {...base.data, ...changes, fields: {...base.data.fields, ...fields}}};
 }
 
 function planOf(
@@ -166,7 +168,7 @@ function strategyOf({strategy, settings}: Resolved, validation: number): NonNull
   if (chosen === 'adaptive' && validation === 0)
     throw new IlrError(
       'ILR_INVALID_ARGUMENT',
-      '--strategy adaptive: expected questions that measure abilities, got none. Name them with --validation <file>.',
+      '--strategy adaptive: expected questions that measure abilities, got none. Name them with --validation.',
     );
   return chosen;
 }
