@@ -310,9 +310,9 @@ test('a run in which nothing can be read says so, in the evaluation ahead of it 
   const loud = events.flatMap((event, i) =>
     event.type === 'warning' && event.message.startsWith('NOTHING COULD BE READ') ? [{message: event.message, i}] : [],
   );
-  t.regex(loud[0]?.message ?? '', /last 52 completions of (ann|bob) \(solo\).*One ends: "I do not know\."/);
+  t.regex(loud[0]?.message ?? '', /last \d+ completions of .*\(solo\): .*One ends: "I do not know\."/);
   t.true((loud[0]?.i ?? 0) < events.findIndex((event) => event.type === 'step' && event.metrics.step === 1));
-  t.true(loud.some(({message}) => message.includes('of bob (fusion)')));
+  t.true(loud.some(({message}) => message.includes('bob (fusion)')));
 });
 
 test('a reward of parts: each is a metric by agent and stage, and stands in the rollouts', async (t) => {

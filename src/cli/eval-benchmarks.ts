@@ -8,7 +8,7 @@ import {IlrError} from '../errors.js';
 import type {EvalBenchmark} from '../eval/plan.js';
 import {stampOf} from '../record/files.js';
 import {hashOf} from '../record/identity.js';
-import {prepareReward} from '../reward/grade.js';
+import {gradableQuestions, prepareReward} from '../reward/grade.js';
 import {loadReward, rewardModules, rewardName} from '../reward/reward.js';
 import type {Question, RewardFunction} from '../types.js';
 
@@ -69,7 +69,7 @@ export async function openBenchmarks(
     await graders.prepare();
     return {
       benchmarks: await Promise.all(read.map((each) => toBenchmark(each, graders, options.onWarning))),
-      validation: validation.filter((question) => graders.get(own).accepts?.(question) !== false),
+      validation: gradableQuestions('validation', validation, graders.get(own), options.onWarning),
       validationReward: graders.get(own),
       close: () => graders.close(),
     };

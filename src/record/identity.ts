@@ -30,7 +30,11 @@ export function hashQuestions(sets: readonly (readonly Question[])[]): string {
 }
 
 /** These change how long a run is, what it measures and what it keeps, but no number of its training. */
-const free = ['steps', 'eval', 'record', 'save', 'output', 'device', 'threads', 'data.test'];
+const free = [
+  ...['steps', 'eval', 'record', 'save', 'output', 'device', 'threads', 'data.test'],
+  // How a reward is waited for, not what it says.
+  ...['reward.timeoutSeconds', 'reward.remote', 'reward.parts[].remote'],
+];
 
 /** [path, value] of every leaf. */
 function leaves(value: unknown, path = ''): [string, unknown][] {
@@ -44,7 +48,8 @@ function isFree(path: string, {agents, optimizer}: RunConfig): boolean {
   // A schedule ends with the run, so that every learning rate depends on its length.
   const isScheduled = agents.some((agent) => (agent.optimizer?.schedule ?? optimizer.schedule) !== 'constant');
   if (path === 'steps' && isScheduled) return false;
-  return free.some((key) => path === key || path.startsWith(`${key}.`));
+  const everywhere = path.replaceAll(/\[\d+\]/g, '[]');
+  return free.some((key) => everywhere === key || everywhere.startsWith(`${key}.`));
 }
 
 const show = (value: unknown): string => (value === undefined ? 'not set' : JSON.stringify(value));

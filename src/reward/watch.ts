@@ -14,30 +14,40 @@ interface Streak {
   readonly failed: number;
   /** Length at which it is said again. */
   readonly alarm: number;
+  /** Whose rollouts. */
+  readonly of: readonly string[];
 }
 
-const none: Streak = {length: 0, truncated: 0, failed: 0, alarm: alarming};
+const none: Streak = {length: 0, truncated: 0, failed: 0, alarm: alarming, of: []};
 
 /**
-Says what a reward cannot read: how many rollouts failed, and why the first did; and, loudly, when of one agent's rollouts in a stage
-nothing was well-formed for 50 in a row, and again whenever that many have doubled.
+Says what a reward cannot read: how many rollouts failed, and why the first did; and, loudly, when of the run's rollouts, or of one agent's in
+a stage, nothing was well-formed for 50 in a row, and again whenever that many have doubled.
 
 @param agents - Names, by index.
 */
 export function watchRollouts(agents: readonly string[], onWarning: (message: string) => void): Watch {
   const streaks = new Map<string, Streak>();
+  /** @returns whether it was said, or is known already. */
+  const see = (key: string, who: string, stage: Stage, rollouts: readonly Rollout[]): boolean => {
+    const before = rollouts.reduce(goOn, streaks.get(key) ?? none);
+    const streak = before.length === 0 ? none : {...before, of: [...new Set([...before.of, who])]};
+    const isDue = streak.length >= streak.alarm;
+    if (isDue) onWarning(alarm(stage, streak, rollouts.at(-1) as Rollout));
+    streaks.set(key, isDue ? {...streak, alarm: 2 * streak.length} : streak);
+    return streak.length >= alarming;
+  };
+  const nameOf = ({agent, stage}: Group) => `${agents[agent] ?? agent} (${stage})`;
   return (groups) => {
     const held = groups.filter((group) => group !== undefined);
-    const keyOf = ({agent, stage}: Group) => `${agents[agent] ?? agent} (${stage})`;
-    for (const who of new Set(held.map(keyOf))) {
-      const rows = held.filter((group) => keyOf(group) === who);
+    for (const who of new Set(held.map(nameOf))) {
+      const rows = held.filter((group) => nameOf(group) === who);
       const {stage} = rows[0] as Group;
       warnOfFailures(who, rows, onWarning);
       const rollouts = rows.flatMap((group) => group.rollouts);
-      const streak = rollouts.reduce(goOn, streaks.get(who) ?? none);
-      const isDue = streak.length >= streak.alarm;
-      if (isDue) onWarning(alarm(who, stage, streak, rollouts.at(-1) as Rollout));
-      streaks.set(who, isDue ? {...streak, alarm: 2 * streak.length} : streak);
+      if (rollouts.length === 0) continue;
+      // What is true of all need not be said of each.
+      if (!see('', who, stage, rollouts)) see(who, who, stage, rollouts);
     }
   };
 }
@@ -63,8 +73,8 @@ function warnOfFailures(who: string, groups: readonly Group[], onWarning: (messa
   );
 }
 
-function alarm(who: string, stage: Stage, {length, truncated, failed}: Streak, last: Rollout): string {
-  const message = `NOTHING COULD BE READ in the last ${length} completions of ${who}: not one was well-formed. `;
+function alarm(stage: Stage, {length, truncated, failed, of}: Streak, last: Rollout): string {
+  const message = `NOTHING COULD BE READ in the last ${length} completions of ${of.join(', ')}: not one was well-formed. `;
   if (failed === length) {
     return `${message}The reward function failed on all of them, on the last with: ${oneLine(last.failure as string, 300)}. Mend it, or the answers that it compares with.`;
   }

@@ -25,6 +25,21 @@ test('how long the run is, what it measures and keeps, and where, may change', (
   t.deepEqual(differences(identity(), now), []);
 });
 
+test('how a reward is waited for may change, but not what it says', (t) => {
+  const of = (timeoutSeconds: number, retries: number, weight: number) =>
+    identity({
+      reward: {
+        timeoutSeconds,
+        parts: [
+          {name: 'answer', function: 'numeric', weight},
+          {name: 'judge', function: 'https://judge.example/', remote: {retries}},
+        ],
+      },
+    });
+  t.deepEqual(differences(of(10, 1, 1), of(20, 5, 1)), []);
+  t.deepEqual(differences(of(10, 1, 1), of(10, 1, 2)), ['reward.parts[0].weight: 1 in the checkpoint, 2 now']);
+});
+
 test('with a schedule, which ends with the run, its length may not change', (t) => {
   const of = (steps: number, schedule: 'linear' | 'constant') => identity({steps, optimizer: {schedule}});
   t.deepEqual(differences(of(5, 'linear'), of(6, 'linear')), ['steps: 5 in the checkpoint, 6 now']);

@@ -38,15 +38,30 @@ test('49 completions that cannot be read are bad luck; 50 are said, with a sampl
   t.regex(take()[0] ?? '', /last 100 completions/);
 });
 
-test('one that can be read ends the row; agents and stages are counted apart', (t) => {
+test('a run is watched as a whole: few of each agent and stage are many together', (t) => {
   const {watch, take} = watcher();
-  watch([groupOf(49, unread), groupOf(49, unread, 1), undefined, groupOf(49, unread, 0, 'fusion')]);
-  watch([groupOf(1, {isWellFormed: true})]);
-  watch([groupOf(1, unread), groupOf(1, unread, 1), groupOf(1, unread, 0, 'fusion')]);
+  for (const stage of ['solo', 'fusion'] as const) {
+    for (const agent of [0, 1]) watch([groupOf(12, unread, agent, stage), undefined]);
+  }
+  t.deepEqual(take(), []);
+  watch([groupOf(2, unread, 0, 'fusion')]);
   const said = take();
-  t.is(said.length, 2);
-  t.regex(said[0] ?? '', /of bob \(solo\)/);
-  t.regex(said[1] ?? '', /of ann \(fusion\).*dialogue\.prompts\.fuse/);
+  t.is(said.length, 1);
+  t.regex(
+    said[0] ?? '',
+    /last 50 completions of ann \(solo\), bob \(solo\), ann \(fusion\), bob \(fusion\): .*dialogue\.prompts\.fuse/,
+  );
+});
+
+test('one that can be read ends the row of the run and its own; another agent’s goes on', (t) => {
+  const {watch, take} = watcher();
+  const read = groupOf(1, {isWellFormed: true});
+  for (const group of [groupOf(30, unread, 1), read, groupOf(19, unread, 1), groupOf(29, unread), read]) watch([group]);
+  t.deepEqual(take(), []);
+  watch([groupOf(1, unread, 1)]);
+  const said = take();
+  t.is(said.length, 1);
+  t.regex(said[0] ?? '', /last 50 completions of bob \(solo\): /);
 });
 
 test('the advice is for what is wrong: lengths, the reward function', (t) => {
@@ -58,7 +73,7 @@ test('the advice is for what is wrong: lengths, the reward function', (t) => {
   }));
   watch([{...cut, rollouts}]);
   t.regex(take()[0] ?? '', /50 were cut off: raise dialogue\.maxNewTokens\.share/);
-  watch([groupOf(50, {...unread, failure: 'judge: HTTP 503'}, 1)]);
+  watch([groupOf(1, {isWellFormed: true}), groupOf(50, {...unread, failure: 'judge: HTTP 503'}, 1)]);
   const [failures, alarm] = take();
   t.is(
     failures,
