@@ -49,6 +49,14 @@ test('the loops know Policy, not NativePolicy', async (t) => {
   }
 });
 
+test('evaluations compose the stages, and know neither the command line nor weights', async (t) => {
+  for (const file of await sources('src/eval', ['.ts'])) {
+    for (const to of importsOf(file)) {
+      t.false(['native', 'cli', 'demo', 'train.js'].includes(to.split('/')[0] as string), `${file.path} imports ${to}`);
+    }
+  }
+});
+
 test('native/core has no Node, native/addon no arithmetic', async (t) => {
   const endings = ['.h', '.cpp', '.cc'];
   const core = await sources('native/core', endings);
