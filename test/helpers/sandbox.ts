@@ -9,13 +9,20 @@ const opened: Sandbox | string = await openSandbox().catch((error: unknown) => {
   return messageOf(error);
 });
 
+let isFirst = true; // ava wants all of a file's tests and hooks declared at once: not on import, which may be followed by an await
+
 /** A test that runs programs; skipped, with the reason, on a machine without a sandbox. */
 export function sandboxTest(
   title: string,
   implementation: (t: ExecutionContext, sandbox: Sandbox) => Promise<unknown>,
 ): void {
-  if (typeof opened === 'string') test.skip(`${title} (${opened.split('\n')[0]})`, () => undefined);
-  else test(title, async (t) => void (await implementation(t, opened)));
+  if (typeof opened === 'string') {
+    test.skip(`${title} (${opened.split('\n')[0]})`, () => undefined);
+    return;
+  }
+  if (isFirst) test.after.always(() => opened.close());
+  isFirst = false;
+  test(title, async (t) => void (await implementation(t, opened)));
 }
 
 export function job(runner: string, payload: string | Buffer = ''): {readonly input: Buffer} {

@@ -5,6 +5,7 @@ import {bubblewrap} from './sandbox/bubblewrap.js';
 import {proveLauncher} from './sandbox/canaries.js';
 import {type Command, runConfined} from './sandbox/confined-process.js';
 import {explainRefusal} from './sandbox/explain.js';
+import {gvisor} from './sandbox/gvisor.js';
 import type {Env, Launcher} from './sandbox/launcher.js';
 import {defaultLimits, type Limits, mergeLimits} from './sandbox/limits.js';
 import {Places} from './sandbox/places.js';
@@ -81,11 +82,9 @@ async function findLauncher(env: Env, python?: string, signal?: AbortSignal): Pr
     );
   }
   const reasons: string[] = [];
-  for (const [kind, find] of Object.entries({bubblewrap})) {
+  for (const [kind, find] of Object.entries({bubblewrap, gvisor})) {
     try {
-      const launcher = await find(env, python);
-      await proveLauncher(launcher, signal);
-      return launcher;
+      return await prove(await find(env, python), signal);
     } catch (error) {
       if (signal?.aborted) throw new IlrError('ILR_ABORTED', 'Opening the sandbox was aborted.', {cause: error});
       reasons.push(`${kind}: ${explainRefusal(messageOf(error))}`);
@@ -95,6 +94,16 @@ async function findLauncher(env: Env, python?: string, signal?: AbortSignal): Pr
     'ILR_UNSUPPORTED',
     `There is no sandbox here for programs that a model wrote, and without one they are not run.\n${reasons.join('\n')}`,
   );
+}
+
+async function prove(launcher: Launcher, signal?: AbortSignal): Promise<Launcher> {
+  try {
+    await proveLauncher(launcher, signal);
+    return launcher;
+  } catch (error) {
+    await launcher.close?.();
+    throw error;
+  }
 }
 
 /** Without canaries: for `openSandbox`, and for tests of launchers that were made weaker. */
@@ -130,6 +139,7 @@ export function openLauncher(launcher: Launcher, concurrency: number, base: Limi
     async close() {
       closing.abort();
       await Promise.all(running);
+      await launcher.close?.();
     },
   };
 }

@@ -5,12 +5,13 @@ What the interpreter runs first: gives up descriptors above 2 and every right to
 runner. Nothing is sent before that byte, and input that was cut short is not run: a launcher that is killed while it starts may leave behind a
 process that no longer dies with it, and such a one ends here.
 */
-const source = `
+const source = (confine: string): string => `
 import os, sys
 os.closerange(3, 1 << 20)
 import resource
-for name, limit in zip(("AS", "CPU", "NPROC", "NOFILE", "FSIZE", "CORE", "MEMLOCK", "MSGQUEUE"), map(int, sys.argv[1:])):
+for name, limit in zip(("AS", "CPU", "NPROC", "NOFILE", "FSIZE", "CORE", "MEMLOCK"), map(int, sys.argv[1:])):
     resource.setrlimit(getattr(resource, "RLIMIT_" + name), (limit, limit))
+${confine}
 os.environ.clear()
 sys.argv[:] = [""]
 sys.path[:] = [entry for entry in sys.path if entry]
@@ -32,9 +33,10 @@ exec(compile(runner, "<runner>", "exec"), scope)
 export const pythonFlags: readonly string[] = ['-s', '-S', '-B', '-X', 'utf8'];
 export const pythonEnv = {PYTHONHASHSEED: '0'} as const;
 
-export function pythonArgs({memoryBytes, cpuSeconds, threads, openFiles}: Limits): readonly string[] {
-  const limits = [memoryBytes, cpuSeconds, threads, openFiles, 0, 0, 0, 0];
-  return [...pythonFlags, '-c', source, ...limits.map(String)];
+/** `confine`: Python that runs after the limits are set and before anything is read. */
+export function pythonArgs({memoryBytes, cpuSeconds, threads, openFiles}: Limits, confine = ''): readonly string[] {
+  const limits = [memoryBytes, cpuSeconds, threads, openFiles, 0, 0, 0];
+  return [...pythonFlags, '-c', source(confine), ...limits.map(String)];
 }
 
 /** What the bootstrap reads: both lengths, the runner, the payload. */

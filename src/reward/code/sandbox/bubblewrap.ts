@@ -3,7 +3,7 @@ import {lstatSync, readlinkSync} from 'node:fs';
 import {promisify} from 'node:util';
 import {IlrError} from '../../../errors.js';
 import {pythonArgs, pythonEnv} from './bootstrap.js';
-import {findInterpreter, type Interpreter} from './interpreter.js';
+import {findInterpreter, type Interpreter, libraryEnv} from './interpreter.js';
 import {type Env, findProgram, type Launcher, unprivileged} from './launcher.js';
 import type {Limits} from './limits.js';
 import {seccompFilter} from './seccomp.js';
@@ -41,14 +41,13 @@ export async function bubblewrap(env: Env, python?: string): Promise<Launcher> {
   };
 }
 
-function wallArgs({folder, prefix}: Interpreter, canDisableUserns: boolean): readonly string[] {
-  // Without /proc the loader does not know where the interpreter lies ($ORIGIN), and without /etc it has no list of libraries.
-  const env = {...pythonEnv, ...(prefix === '/usr' ? {} : {LD_LIBRARY_PATH: `${prefix}/lib`})};
+function wallArgs(interpreter: Interpreter, canDisableUserns: boolean): readonly string[] {
+  const env = {...pythonEnv, ...libraryEnv(interpreter)};
   return [
     ...['--unshare-all', '--unshare-user', ...(canDisableUserns ? ['--disable-userns'] : [])],
     ...['--die-with-parent', '--new-session', '--cap-drop', 'ALL', '--uid', '65534', '--gid', '65534'],
     ...['--ro-bind', '/usr', '/usr', ...systemLinks()],
-    ...(folder ? ['--ro-bind', folder, folder] : []),
+    ...(interpreter.folder ? ['--ro-bind', interpreter.folder, interpreter.folder] : []),
     ...['null', 'zero', 'urandom'].flatMap((name) => ['--dev-bind', `/dev/${name}`, `/dev/${name}`]),
     ...['--chdir', '/', ...Object.entries(env).flatMap(([name, value]) => ['--setenv', name, value])],
   ];

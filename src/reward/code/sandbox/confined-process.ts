@@ -3,10 +3,12 @@ import {constants} from 'node:os';
 import type {Writable} from 'node:stream';
 import type {SandboxResult} from '../sandbox.js';
 
-/** How a launcher starts one program. The environment is always empty: what a launcher itself is given can be read inside (/proc/1/environ). */
+/** How a launcher starts one program. */
 export interface Command {
   readonly file: string;
   readonly args: readonly string[];
+  /** All of it; a launcher's own environment can be read inside (/proc/1/environ). Empty when left out. */
+  readonly env?: Readonly<Record<string, string>>;
   /** The real user to become, where we are root. */
   readonly user?: {readonly uid: number; readonly gid: number};
   /** Read by the launcher on descriptor 3. */
@@ -18,12 +20,15 @@ export interface Bounds {
   readonly outputBytes: number;
 }
 
+/** For the launcher and the interpreter to stand, on a machine with more to do. */
+const startSeconds = 30;
+
 /**
 Runs one command in a process group of its own, and kills the group when the time is up, when it has written too much, or on `signal`. Resolves when
 it is gone; rejects only where it could not be started. Input is sent once the program has said with one byte that it is there (bootstrap.ts).
 */
 export function runConfined(
-  {file, args, user, descriptor3}: Command,
+  {file, args, env = {}, user, descriptor3}: Command,
   input: Buffer,
   {wallSeconds, outputBytes}: Bounds,
   signal?: AbortSignal,
@@ -31,7 +36,7 @@ export function runConfined(
   return new Promise((resolve, reject) => {
     const start = performance.now();
     const stdio = ['pipe', 'pipe', 'pipe', ...(descriptor3 ? ['pipe' as const] : [])] as 'pipe'[];
-    const child = spawn(file, args, {env: {}, cwd: '/', stdio, detached: true, ...user});
+    const child = spawn(file, args, {env, cwd: '/', stdio, detached: true, ...user});
     let stopped: 'timeout' | 'output' | 'killed' | undefined;
     let written = 0;
     const stop = (reason: typeof stopped) => {
@@ -46,7 +51,7 @@ export function runConfined(
     };
     const stdout: Buffer[] = [];
     const stderr: Buffer[] = [];
-    const timer = setTimeout(stop, 1000 * wallSeconds, 'timeout');
+    let timer = setTimeout(stop, 1000 * (startSeconds + wallSeconds), 'timeout');
     const abort = () => stop('killed');
     signal?.addEventListener('abort', abort, {once: true});
     const settle = () => {
@@ -60,6 +65,8 @@ export function runConfined(
     child.stdout?.once('readable', () => {
       child.stdout?.read(1);
       if (!stopped) send(child.stdin, input);
+      clearTimeout(timer);
+      timer = setTimeout(stop, 1000 * wallSeconds, 'timeout');
       child.stdout?.on('data', collect(stdout));
     });
     child.stderr?.on('data', collect(stderr));

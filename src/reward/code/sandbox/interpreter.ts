@@ -52,3 +52,8 @@ async function ask(candidate: string, env: Env): Promise<Interpreter | string> {
   if (!isUnder(prefix) || homedir().startsWith(prefix)) return `lies in ${prefix}, which cannot be shown without more`;
   return {file, version, prefix, folder: prefix};
 }
+
+/** Without /proc the loader does not know where the interpreter lies ($ORIGIN), and without /etc it has no list of libraries. */
+export function libraryEnv({prefix}: Interpreter): Readonly<Record<string, string>> {
+  return prefix === '/usr' ? {} : {LD_LIBRARY_PATH: `${prefix}/lib`};
+}

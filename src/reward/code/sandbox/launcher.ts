@@ -13,6 +13,7 @@ export interface Launcher {
   command(limits: Limits): Command;
   /** The same walls without the filter of system calls and with /proc, so that the canaries see each of the walls hold by itself. */
   bareCommand?(limits: Limits): Command;
+  close?(): Promise<void>;
 }
 
 /** Somebody who owns nothing. */

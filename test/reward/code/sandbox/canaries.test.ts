@@ -31,8 +31,8 @@ const withoutFilter: Weaken = ({descriptor3, ...command}) => ({
   args: command.args.filter((arg, i, args) => arg !== '--seccomp' && args[i - 1] !== '--seccomp'),
 });
 
-/** The bootstrap's last eight arguments are the limits. */
-const withLimit = (place: number, value: string): Weaken => replaceArgs((args) => args.with(place - 8, value));
+/** The bootstrap's last seven arguments are the limits. */
+const withLimit = (place: number, value: string): Weaken => replaceArgs((args) => args.with(place - 7, value));
 
 const mutants: readonly [title: string, weaken: Weaken, named: RegExp][] = [
   ['without the filter of system calls', withoutFilter, /were not stopped: .*fork.*open a socket.*trace processes/],
