@@ -9,8 +9,17 @@ export interface Question {
   readonly level?: number;
   /** As the data names it; for tables by subject. */
   readonly subject?: string;
+  /** How far from the gold number an answer may be, by the rules of the set that it is of. */
+  readonly tolerance?: Tolerance;
   /** Where a program is asked for; `answer` is then empty. */
   readonly tests?: CodeTests;
+}
+
+/** An answer may be as far from the gold number as the larger one allows. */
+export interface Tolerance {
+  /** Share of the gold number's size. */
+  readonly relative?: number;
+  readonly absolute?: number;
 }
 
 /** What a program is tested with. None of it but the calls enters the sandbox that runs a completion. Python source text, untrusted as all data. */

@@ -1,4 +1,4 @@
-import type {CodeTests, Question} from '../types.js';
+import type {CodeTests, Question, Tolerance} from '../types.js';
 import type {Reading} from './collect.js';
 import {quote, type Row} from './row.js';
 
@@ -40,6 +40,7 @@ export interface Parts {
   readonly answer?: string;
   readonly level?: number;
   readonly subject?: string;
+  readonly tolerance?: Tolerance;
   readonly tests?: CodeTests;
 }
 
@@ -72,6 +73,7 @@ export function reading(row: Row, {split, number}: RowPlace, {id, text, answer =
     answer: answer.trim(),
     ...(rest.level !== undefined && {level: rest.level}),
     ...(rest.subject !== undefined && {subject: rest.subject}),
+    ...(rest.tolerance !== undefined && {tolerance: rest.tolerance}),
     ...(rest.tests !== undefined && {tests: rest.tests}),
   };
   return {question, noAnswer: () => row.problem('an answer', quote(answer))};

@@ -24,7 +24,13 @@ export function hashOf(value: unknown): string {
 export function hashQuestions(sets: readonly (readonly Question[])[]): string {
   return hashOf(
     sets.map((set) =>
-      set.map(({id, text, answer, level, tests}) => [id, text, answer, level ?? null, ...(tests ? [tests] : [])]),
+      set.map(({id, text, answer, level, tests, tolerance}) => [
+        id,
+        text,
+        answer,
+        level ?? null,
+        ...[tests, tolerance].filter(Boolean),
+      ]),
     ),
   );
 }

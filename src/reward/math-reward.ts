@@ -18,7 +18,8 @@ export function mathRewardWith({extract = ['boxed'], ...options}: MathRewardOpti
   return Object.assign(
     ({question, text, completion}: RewardInput) => {
       const isWellFormed = completion.finishReason === 'stop' && hasAnswer(text);
-      const grade = gradeMath(question.answer, isWellFormed ? text : '', {...options, extract});
+      const {answer: gold, tolerance} = question;
+      const grade = gradeMath(gold, isWellFormed ? text : '', {...options, extract, ...(tolerance && {tolerance})});
       if (grade.correct === null) return null;
       const answer = isWellFormed ? grade.extracted : undefined;
       return {isWellFormed, isCorrect: grade.correct, ...(answer !== undefined && {answer})};

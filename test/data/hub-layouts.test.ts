@@ -78,6 +78,7 @@ test('OlympiadBench: several answers, a context, a unit', async (t) => {
       text: 'A triangle has equal sides.\n\nHow wide is the angle?\n\nGive the answer in $^{\\circ}$, without the unit.',
       answer: '60',
       subject: 'Geometry',
+      tolerance: {absolute: 0.1},
     },
   ]);
 });
@@ -146,11 +147,15 @@ test('MMLU-STEM: eighteen subjects, the answer is a place', async (t) => {
   });
 });
 
-test('TheoremQA: pictures are left out, lists stay lists', async (t) => {
+test('TheoremQA: pictures are left out, lists stay lists, what is not whole has a tolerance', async (t) => {
   const questions = await readHub(t, 'theoremqa', 'test');
   t.deepEqual(
     questions.map(({answer}) => answer),
     ['True', '[2, 3]', '(b)', '0.25'],
+  );
+  t.deepEqual(
+    questions.map(({tolerance}) => tolerance),
+    [undefined, undefined, undefined, {relative: 0.04}],
   );
 });
 
@@ -170,8 +175,9 @@ test('SciBench: twenty files; the unit is told, and the answer is the number bef
       text: 'How hot?\n\nThe unit of the answer is $\\mathrm{~K}$. Give the number without it.',
       answer: '37',
       subject: 'atkins',
+      tolerance: {relative: 0.05},
     },
-    {id: 'test/2', text: 'How hot?', answer: '37', subject: 'atkins'},
+    {id: 'test/2', text: 'How hot?', answer: '37', subject: 'atkins', tolerance: {relative: 0.05}},
   ]);
 });
 

@@ -1,6 +1,7 @@
 import test from 'ava';
 import {mathReward, mathRewardWith} from '../../src/reward/math-reward.js';
 import {loadRewardFunction} from '../../src/reward/reward.js';
+import type {Tolerance} from '../../src/types.js';
 
 const question = {id: 'q', text: '?', answer: '\\frac{1}{2}'};
 const grade = (text: string, finishReason: 'stop' | 'length' = 'stop', answer = question.answer) =>
@@ -51,4 +52,26 @@ test('math: places, percent and decimals are options', (t) => {
     mathRewardWith({decimals})(input('\\boxed{3.1}', '3.14159')) as {isCorrect: boolean};
   t.true(places(1).isCorrect);
   t.false(places().isCorrect);
+});
+
+test('math: a set may allow numbers that are near the gold one', async (t) => {
+  const correct = async (answer: string, text: string, tolerance?: Tolerance) =>
+    (
+      await mathReward({
+        question: {...question, answer, tolerance},
+        text: `\\boxed{${text}}`,
+        completion: {finishReason: 'stop', ids: new Int32Array()},
+      })
+    )?.isCorrect;
+  t.false(await correct('50.7', '51'));
+  t.true(await correct('50.7', '51', {relative: 0.05}));
+  t.true(await correct('50.7', '\\frac{102}{2}\\mathrm{~atm}', {relative: 0.05}));
+  t.false(await correct('50.7', '53.3', {relative: 0.05}));
+  t.false(await correct('50.7', '-50.7', {relative: 0.05}));
+  t.true(await correct('4.2', '4.3', {absolute: 0.1}));
+  t.false(await correct('4.2', '4.31', {absolute: 0.1}));
+  t.false(await correct('4.2', '\\infty', {absolute: 0.1}));
+  t.false(await correct('0', '0.01', {relative: 0.05}));
+  t.true(await correct('[0.333, 0.25]', '[\\frac13, \\frac14]', {relative: 0.04}));
+  t.false(await correct('[0.333, 0.25]', '[0.25, 0.333]', {relative: 0.04}));
 });

@@ -100,6 +100,7 @@ const olympiadbench = benchmark({
       id: row.get('id'),
       text: parts.filter((part) => part !== undefined).join('\n\n'),
       answer: finalAnswer(row),
+      ...toleranceOf(row),
       subject: row.optionalText('subfield'),
     });
   },
@@ -110,6 +111,12 @@ function finalAnswer(row: Row): string {
   const value = row.get('final_answer');
   const list = typeof value === 'string' ? [value] : row.texts('final_answer');
   return list.join(', ').replaceAll('$', '');
+}
+
+/** One row has an `error`, absolute. */
+function toleranceOf(row: Row) {
+  const absolute = Number(row.optionalText('error'));
+  return absolute > 0 && {tolerance: {absolute}};
 }
 
 /** As LaTeX, where it is LaTeX without its dollars. */

@@ -73,6 +73,8 @@ const theoremqa = benchmark({
       id: row.get('id'),
       text: row.text('Question'),
       answer: theoremAnswer(row),
+      // As TheoremQA's own evaluation compares what is not whole.
+      ...(/float/.test(row.optionalText('Answer_type') ?? '') && {tolerance: {relative: 0.04}}),
       subject: row.optionalText('field'),
     });
   },
@@ -97,7 +99,7 @@ const scibench = benchmark({
   reward: 'math',
   repo: 'xw27/scibench',
   files: {test: {local: ['test.jsonl'], hub: books.flatMap((book) => [`${book}.json`, `${book}_sol.json`])}},
-  // As SciBench asks: the unit is told, and the answer is the number that stands before it.
+  // As SciBench asks and compares: the unit is told, the answer is the number that stands before it, within 5 %.
   read: (row, place) => {
     const unit = row.optionalText('unit')?.trim();
     const hint =
@@ -108,6 +110,7 @@ const scibench = benchmark({
       text: `${row.text('problem_text').trim()}${hint}`,
       answer: row.scalar('answer_number').trim().replace(/^\+/, '').replaceAll('−', '-'),
       subject: row.optionalText('source'),
+      tolerance: {relative: 0.05},
     });
   },
 });

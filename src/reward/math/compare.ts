@@ -1,3 +1,4 @@
+import type {Tolerance} from '../../types.js';
 import {canonical, childrenOf, type Node, numberOf, type Operator, some, variableOf} from './ast.js';
 import type {Budget} from './budget.js';
 import {divide, minus, Sample, size} from './evaluate.js';
@@ -10,6 +11,8 @@ export interface CompareOptions {
   readonly percent?: 'ignore' | 'strict';
   /** Decimals are compared at so many places; left out: at the gold's own, from two up. */
   readonly decimals?: number;
+  /** Numbers as far apart as this are equal, too. */
+  readonly tolerance?: Tolerance;
 }
 
 /** Whether an answer says what the gold answer says, by the kind of thing that they are. */

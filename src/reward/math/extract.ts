@@ -140,7 +140,10 @@ function lastBold(text: string): Found | undefined {
 
 /** In a sentence of prose, its last formula or number is what it says. */
 function inner(sentence: string, at: number): Found | undefined {
-  const bare = sentence.replace(/^\W*(?:is|:)\s+/, '').replace(/^[}\s]+/, '').trim();
+  const bare = sentence
+    .replace(/^\W*(?:is|:)\s+/, '')
+    .replace(/^[}\s]+/, '')
+    .trim();
   if (bare === '') return undefined;
   const box = lastBoxes(bare);
   if (box) return {text: box.text, at};

@@ -1,3 +1,4 @@
+import type {Tolerance} from '../../types.js';
 import {type Node, some, symbolsOf, type Written} from './ast.js';
 import type {Budget} from './budget.js';
 import type {CompareOptions} from './compare.js';
@@ -19,6 +20,7 @@ export function equalScalars(gold: Node, answer: Node, options: CompareOptions, 
   const [exactGold, exactAnswer] = [exactValue(gold, budget), exactValue(answer, budget)];
   if (exactGold && exactAnswer && equal(exactGold, exactAnswer)) return true;
   if (roundsEqual(gold, answer, options, budget)) return true;
+  if (options.tolerance && isWithin(gold, answer, options.tolerance, budget)) return true;
   if (exactGold && exactAnswer) return false;
   if (holdsInfinity(gold) || holdsInfinity(answer)) {
     const infinite = constantOf(gold, budget);
@@ -42,6 +44,14 @@ export function constantOf(node: Node, budget: Budget): number | undefined {
   if (!isConstant(node)) return undefined;
   const {re, im} = new Sample(0, budget).value(node);
   return Number.isFinite(re) && Math.abs(im) <= 1e-12 * Math.abs(re) ? re : undefined;
+}
+
+function isWithin(gold: Node, answer: Node, {relative = 0, absolute = 0}: Tolerance, budget: Budget): boolean {
+  const [goldValue, answerValue] = [constantOf(gold, budget), constantOf(answer, budget)];
+  if (goldValue === undefined || answerValue === undefined) return false;
+  // Of the difference of two decimals, the last bits are no part.
+  const allowed = Math.max(relative * Math.abs(goldValue), absolute) * (1 + 1e-9);
+  return Math.abs(goldValue - answerValue) <= allowed && Number.isFinite(goldValue);
 }
 
 function holdsInfinity(node: Node): boolean {
