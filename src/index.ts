@@ -6,7 +6,17 @@ export {printable} from './cli/terminal.js';
 export {type RunConfig, type RunConfigInput, runSchema} from './config.js';
 export {readConfigFile} from './config-file.js';
 export {type SamplingSettings, samplingKeys} from './config-sampling.js';
+export {
+  type Benchmark,
+  type BenchmarkOptions,
+  benchmarkNames,
+  findBenchmark,
+  readBenchmark,
+  type Split,
+} from './data/benchmarks.js';
+export {findOverlap, type Overlap, type OverlapOptions, type SharedQuestion} from './data/overlap.js';
 export {type QuestionFile, type QuestionFormat, readQuestions} from './data/questions.js';
+export {isNamed, readSource, type SourceOptions} from './data/source.js';
 export {IlrError, type IlrErrorCode, ilrErrorCodes} from './errors.js';
 export {estimateConfig} from './estimate/plan.js';
 export type {RunEstimate} from './estimate/run.js';

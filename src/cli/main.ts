@@ -15,6 +15,7 @@ const commands: Readonly<Record<string, string>> = {
   estimate: 'say how much memory a run needs, before anything is loaded',
   train: 'train agents as a YAML file says',
   eval: 'measure the solo accuracy of a model or checkpoint on a question file',
+  data: 'say what data sets and question files hold, and which questions two of them share',
   pull: 'download a model or a data set of the Hugging Face Hub',
   report: 'write the page of a training run',
   sample: 'let a model answer one prompt',
@@ -29,7 +30,8 @@ Start here:
   $ ilr-native train config.yaml --resume   go on after Ctrl-C or a crash
 
 \`ilr-native <command> --help\` tells a command's options. Where something does not work: \`ilr-native doctor\`.
-Environment: ILR_LIBTORCH (a LibTorch or Python torch folder), ILR_CACHE (where LibTorch and what is pulled are kept), ILR_DEBUG=1 (stack traces).`;
+Environment: ILR_LIBTORCH (a LibTorch or Python torch folder), ILR_CACHE (where LibTorch and what is pulled are kept),
+ILR_DATA (a folder of data sets), ILR_DEBUG=1 (stack traces).`;
 
 /** Runs one command line and returns the exit code; errors are printed. */
 export async function main(args: readonly string[]): Promise<number> {

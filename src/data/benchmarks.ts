@@ -57,11 +57,25 @@ export async function readBenchmark(
       'ILR_INVALID_ARGUMENT',
       `Expected a split of ${found.name} that it has, ${found.splits.map((each) => `${found.name}:${each}`).join(' or ')}, got ${JSON.stringify(split)}.`,
     );
-  const folders = foldersOf(found.name, folder, env);
-  for (const own of folders) {
-    for (const files of layouts) if (await areThere(own, files)) return readFiles(found, split, own, files);
+  const place = await findFiles(found, split, {folder, env});
+  if (place === undefined) throw missing(found, split, foldersOf(found.name, folder, env));
+  return readFiles(found, split, place.folder, place.files);
+}
+
+/** Whether the files of a split are there. */
+export async function isThere(name: string, {split = 'test', folder, env}: BenchmarkOptions): Promise<boolean> {
+  return (await findFiles(findBenchmark(name), split, {folder, env})) !== undefined;
+}
+
+async function findFiles(
+  {name, layouts}: Benchmark,
+  split: Split,
+  {folder, env}: BenchmarkOptions,
+): Promise<{readonly folder: string; readonly files: readonly string[]} | undefined> {
+  for (const own of foldersOf(name, folder, env)) {
+    for (const files of layouts[split] ?? []) if (await areThere(own, files)) return {folder: own, files};
   }
-  throw missing(found, split, folders);
+  return undefined;
 }
 
 /** Where a set of this name is looked for. */

@@ -52,6 +52,18 @@ export function findOverlap(
   return {same, near: nearPairs(rest, base, threshold)};
 }
 
+/** Questions of a set with the words of an earlier one of it. */
+export function findRepeated(questions: readonly Question[]): SharedQuestion[] {
+  const known = new Map<string, string>();
+  return questions.flatMap((question) => {
+    const key = wordsOf(question).join(' ');
+    const earlier = known.get(key);
+    if (earlier !== undefined) return [{id: question.id, other: earlier, similarity: 1}];
+    known.set(key, question.id);
+    return [];
+  });
+}
+
 /** What a reader is told of questions that are trained on and tested with; one line each for validation and test. */
 export function overlapWarnings(
   train: readonly Question[],
