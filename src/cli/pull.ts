@@ -129,7 +129,9 @@ function lockFile(folder: string, env: Env): string {
 }
 
 function summary({commit, folder, files, bytes, receivedBytes, removed, ...repository}: PullResult): string {
-  const fetched = receivedBytes > 0 ? `${bytesText(receivedBytes)} downloaded` : 'nothing to download';
+  const fetched = files.every(({state}) => state === 'kept')
+    ? 'nothing to download'
+    : `${bytesText(receivedBytes)} downloaded`;
   const count = `${files.length} ${files.length === 1 ? 'file' : 'files'}, ${bytesText(bytes)}`;
   const lines = [
     `${repositoryName(repository)} (commit ${commit.slice(0, 12)}) is in ${folder}: ${count}, checked; ${fetched}.`,

@@ -28,7 +28,7 @@ export interface PullOptions extends Choice {
 }
 
 export type PullEvent =
-  /** What there is to do, before any download. */
+  /** What there is to do, before any download: the files, and the bytes of them that are not there in part. */
   | {readonly type: 'plan'; readonly commit: string; readonly files: number; readonly bytes: number}
   /** Bytes of `total` that are there; `received` of them came over the network now. */
   | {
@@ -97,11 +97,12 @@ async function pullFrom(client: HubClient, options: PullOptions): Promise<PullRe
 
   const progress = new Progress(chosen, onEvent);
   const {kept, missing} = await sort(chosen, target, progress, signal);
-  onEvent?.({type: 'plan', commit: source.commit, files: missing.length, bytes: sum(missing)});
+  const toDownload = sum(missing) - (await target.partBytes(missing));
+  onEvent?.({type: 'plan', commit: source.commit, files: missing.length, bytes: toDownload});
   if (missing.length > 0 && settings.isOffline) throw isOffline(`${missing[0]?.path} is not whole in ${target.folder}`);
   if (!options.force) await requireReplaceable(missing, record, target, signal);
   await target.create();
-  await target.requireSpace(sum(missing));
+  await target.requireSpace(toDownload);
 
   progress.start('download', sum(kept));
   await downloadAll(client, missing, source, target, progress, options);

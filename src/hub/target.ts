@@ -104,6 +104,16 @@ export class Target {
     return (await lstat(this.place(name)).catch(() => undefined)) !== undefined;
   }
 
+  /** Of these files, the bytes that an earlier download left. */
+  async partBytes(files: readonly HubFile[]): Promise<number> {
+    let bytes = 0;
+    for (const file of files) {
+      const found = await lstat(this.part(file)).catch(() => undefined);
+      if (found?.isFile() && found.size <= file.bytes) bytes += found.size;
+    }
+    return bytes;
+  }
+
   /** Gives a whole file its name. */
   async publish(file: HubFile): Promise<void> {
     const place = this.place(file.path);

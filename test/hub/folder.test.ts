@@ -1,4 +1,5 @@
-import {readdir, readFile, writeFile} from 'node:fs/promises';
+import {mkdirSync} from 'node:fs';
+import {readdir, readFile, rm, writeFile} from 'node:fs/promises';
 import path from 'node:path';
 import test, {type ExecutionContext} from 'ava';
 import {localModel, pulledFolder, pullHint} from '../../src/hub/local.js';
@@ -85,6 +86,31 @@ test('of shards one is missing: nothing gets its name', async (t) => {
   const error = await t.throwsAsync(run(), {code: 'ILR_IO'});
   t.regex(error?.message ?? '', /index\.json names "model-00002-of-00002\.safetensors", which is not among the files/);
   t.deepEqual(await readdir(folder), ['.ilr-pull']);
+});
+
+test('a failure while files get their names leaves no config.json', async (t) => {
+  const {run, folder} = await opened(t);
+  const inTheWay = path.join(folder, 'tokenizer_config.json', 'x');
+  const onEvent: PullOptions['onEvent'] = (event) => {
+    if (event.type === 'file' && event.path === 'tokenizer_config.json') mkdirSync(inTheWay, {recursive: true});
+  };
+  await t.throwsAsync(run({onEvent}), {code: 'ILR_IO', message: /^writing .*tokenizer_config\.json: /});
+  const names = await readdir(folder);
+  t.true(names.includes('tokenizer.json'));
+  t.false(names.includes('config.json'));
+  await rm(path.join(folder, 'tokenizer_config.json'), {recursive: true});
+  const result = await run();
+  t.is(result.receivedBytes, 0, 'all was there, in part files or by name');
+});
+
+test('what is there in part is not counted as still to be downloaded', async (t) => {
+  const {run, hub} = await opened(t);
+  hub.fail('model.safetensors', ...Array.from({length: 4}, () => cutAfter(10_000)));
+  await t.throwsAsync(run({include: ['model.safetensors']}), {code: 'ILR_IO'});
+  const plans: number[] = [];
+  await run({include: ['model.safetensors'], onEvent: (event) => event.type === 'plan' && plans.push(event.bytes)});
+  t.is(plans.length, 1);
+  t.true((plans[0] ?? 0) > 0 && (plans[0] ?? 0) <= 290_000);
 });
 
 test('one file of weights is preferred to shards', async (t) => {
