@@ -36,6 +36,8 @@ export {
   type FusionOptions,
   type SoloOptions,
 } from './evaluate.js';
+export {type PullEvent, type PullOptions, type PullResult, pull} from './hub/pull.js';
+export {type HubSettings, readHubSettings} from './hub/settings.js';
 export {
   type NativeCreateOptions,
   type NativeLoadOptions,

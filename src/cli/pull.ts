@@ -1,4 +1,5 @@
 import {createHash} from 'node:crypto';
+import {mkdir} from 'node:fs/promises';
 import path from 'node:path';
 import type {Command} from 'commander';
 import {cacheFolder, datasetsFolder, type Env} from '../cache.js';
@@ -9,6 +10,7 @@ import {pulledFolder} from '../hub/local.js';
 import {type PullOptions, type PullResult, pull} from '../hub/pull.js';
 import {parseRepository, repositoryName} from '../hub/repository.js';
 import {readHubSettings} from '../hub/settings.js';
+import {withIo} from '../io.js';
 import {withLock} from '../native/lock.js';
 import {packageRoot, packageVersion} from '../native/paths.js';
 import {commandLine} from './command-line.js';
@@ -74,7 +76,9 @@ async function pullCommand(what: string, options: PullArguments): Promise<void> 
         onEvent: progress.onEvent,
       });
     const onWait = (pid: number) => progress.line(`Waiting for process ${pid}, which writes to ${wanted.folder}.`);
-    const result = await withLock(lockFile(wanted.folder, process.env), onWait, work, interrupt.first);
+    const lock = lockFile(wanted.folder, process.env);
+    await withIo('creating', path.dirname(lock), () => mkdir(path.dirname(lock), {recursive: true}));
+    const result = await withLock(lock, onWait, work, interrupt.first);
     progress.finish();
     if (options.json) print(process.stdout, `${jsonText(result, 2)}\n`);
     else progress.line(`${summary(result)}\n${nextStep(wanted, result)}`);
@@ -141,10 +145,10 @@ function summary({commit, folder, files, bytes, receivedBytes, removed, ...repos
 }
 
 function nextStep({benchmark, isFound}: Wanted, {kind, id, folder, files}: PullResult): string {
-  if (benchmark !== undefined)
-    return isFound
-      ? `To use it: ilr-native eval <model> --data ${benchmark}`
-      : `To use it: data.folder in a configuration names the folder that holds ${benchmark}/.`;
+  if (benchmark !== undefined && isFound)
+    return `To use it: ilr-native eval <model> --data ${benchmark}, or in a configuration data.train or data.test: ${benchmark}`;
+  if (benchmark !== undefined && path.basename(folder) === benchmark)
+    return `To use it: in a configuration data.folder: ${path.dirname(folder)} and data.train or data.test: ${benchmark}`;
   if (kind === 'dataset') {
     const file = files.find(({path: name}) => /\.(?:jsonl|json|csv|tsv|parquet)(?:\.gz)?$/i.test(name));
     return `To use it, name a file of it, as in data.train: ${path.join(folder, file?.path ?? '')}`;

@@ -68,10 +68,7 @@ function apiPath({kind, id}: Repository): string {
 
 /** `Link: <address>; rel="next"`. A mirror may pass on the hub's own address: of another host only the query is taken. */
 function nextPage(link: string | undefined, url: URL, first: URL): URL | undefined {
-  const address = link
-    ?.split(',')
-    .find((part) => /;\s*rel="?next"?/.test(part))
-    ?.match(/<([^>]*)>/)?.[1];
+  const address = /<([^>]*)>\s*;[^<]*\brel="?next\b/.exec(link ?? '')?.[1];
   if (address === undefined || !URL.canParse(address, url.href)) return undefined;
   const next = new URL(address, url);
   if (next.origin === first.origin) return next;
