@@ -1,6 +1,7 @@
-import {resolve} from 'node:path';
+import {basename, resolve} from 'node:path';
 import {pathToFileURL} from 'node:url';
 import type {RunConfig} from '../config.js';
+import {nearest} from '../config-keys.js';
 import {isModule} from '../config-reward.js';
 import {IlrError, messageOf} from '../errors.js';
 import type {PartScore, RewardContext, RewardFunction, RewardHooks, RewardInput, ScoreFunction} from '../types.js';
@@ -15,6 +16,9 @@ import {repetitionReward} from './repetition.js';
 
 /** What `reward.function` may name beside an address or a module. */
 export const graders = ['numeric', 'math', 'exact', 'code'] as const;
+
+/** What a part may name besides. */
+const forms = ['format', 'length', 'repetition'];
 
 type Settings = RunConfig['reward'];
 type PartSettings = NonNullable<Settings['parts']>[number];
@@ -105,7 +109,7 @@ async function loadModule(file: string): Promise<ScoreFunction> {
   const loaded = await import(pathToFileURL(file).href).catch((cause: unknown) => {
     throw new IlrError(
       'ILR_INVALID_CONFIG',
-      `Expected reward.function to be ${graders.join(', ')}, an address or a module, but ${file} did not load: ${messageOf(cause)}`,
+      `Expected reward.function to be ${graders.join(', ')}, an address or a module, but ${file} did not load: ${messageOf(cause)}${adviceOf(file)}`,
       {cause},
     );
   });
@@ -125,6 +129,12 @@ async function loadModule(file: string): Promise<ScoreFunction> {
     `Expected the default export of ${file} to be a reward function, got ${typeof main}. ` +
       'Write: export default ({question, text, completion}) => ({isCorrect, isWellFormed}), or export a function batch.',
   );
+}
+
+/** A misspelt name is taken for a file. */
+function adviceOf(file: string): string {
+  const near = nearest(basename(file), [...graders, ...forms]);
+  return near === undefined ? '' : `; did you mean ${near}?`;
 }
 
 /** What a module has beside the function: its exports, or properties of the function. */

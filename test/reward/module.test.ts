@@ -86,6 +86,14 @@ test('a function’s hooks stand beside it or on it; a wrong one is refused', as
   });
 });
 
+test('a misspelt name is taken for a file, and the nearest name said', async (t) => {
+  const folder = await folderWith(t);
+  await t.throwsAsync(loadReward(settingsOf({function: 'maths'}), folder), {
+    code: 'ILR_INVALID_CONFIG',
+    message: /maths did not load: .*; did you mean math\?$/s,
+  });
+});
+
 test('what throws ahead of the first completion is an error of the reward', async (t) => {
   const failing = Object.assign(() => null, {
     prepare: () => Promise.reject(new Error('no disk')),
