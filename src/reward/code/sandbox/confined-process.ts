@@ -25,7 +25,7 @@ const startSeconds = 30;
 
 /**
 Runs one command in a process group of its own, and kills the group when the time is up, when it has written too much, or on `signal`. Resolves when
-it is gone; rejects only where it could not be started. Input is sent once the program has said with one byte that it is there (bootstrap.ts).
+it is gone; rejects where the launcher failed, which says nothing about the program. Input is sent once the program has said with one byte that it is there (bootstrap.ts).
 */
 export function runConfined(
   {file, args, env = {}, user, descriptor3}: Command,
@@ -38,6 +38,7 @@ export function runConfined(
     const stdio = ['pipe', 'pipe', 'pipe', ...(descriptor3 ? ['pipe' as const] : [])] as 'pipe'[];
     const child = spawn(file, args, {env, cwd: '/', stdio, detached: true, ...user});
     let stopped: 'timeout' | 'output' | 'killed' | undefined;
+    let isReady = false;
     let written = 0;
     const stop = (reason: typeof stopped) => {
       stopped ??= reason;
@@ -63,7 +64,7 @@ export function runConfined(
       reject(error);
     });
     child.stdout?.once('readable', () => {
-      child.stdout?.read(1);
+      isReady = child.stdout?.read(1) !== null;
       if (!stopped) send(child.stdin, input);
       clearTimeout(timer);
       timer = setTimeout(stop, 1000 * wallSeconds, 'timeout');
@@ -73,12 +74,17 @@ export function runConfined(
     child.on('close', (code, ended) => {
       settle();
       const {exitCode, name} = readStatus(code, ended);
+      const said = Buffer.concat(stderr).toString('utf8');
+      if (!isReady && !signal?.aborted) {
+        reject(new Error(said.trim() || `it ended with ${name ?? `exit code ${exitCode}`} before it stood`));
+        return;
+      }
       resolve({
         status: stopped ?? (name ? 'killed' : 'exited'),
         exitCode,
         signal: name,
         stdout: Buffer.concat(stdout),
-        stderr: Buffer.concat(stderr).toString('utf8'),
+        stderr: said,
         seconds: (performance.now() - start) / 1000,
       });
     });

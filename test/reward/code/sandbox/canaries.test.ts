@@ -82,6 +82,12 @@ if (process.getuid?.() === 0) {
   });
 } else test.skip('bubblewrap with the real root is refused (this is not root)', () => undefined);
 
+sandboxTest('an older bubblewrap, without --disable-userns, stops every attack too', async (t) => {
+  await t.notThrowsAsync(
+    proveLauncher(await weakened(replaceArgs((args) => args.filter((arg) => arg !== '--disable-userns')))),
+  );
+});
+
 sandboxTest('a plain interpreter is refused', async (t) => {
   const plain: Weaken = ({args, user}) => {
     const [file, ...rest] = args.slice(args.indexOf('--') + 1);

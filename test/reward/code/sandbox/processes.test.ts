@@ -1,7 +1,22 @@
 import {spawn} from 'node:child_process';
 import {once} from 'node:events';
+import {readFile} from 'node:fs/promises';
 import {fileURLToPath} from 'node:url';
+import test from 'ava';
+import type {Launcher} from '../../../../src/reward/code/sandbox/launcher.js';
+import {defaultLimits, openLauncher} from '../../../../src/reward/code/sandbox.js';
 import {job, sandboxTest, survivors} from '../../../helpers/sandbox.js';
+
+/** Waits for the interpreter to sleep in its program: to have been still for a while. */
+async function sleepingPython(word: string): Promise<void> {
+  for (let still = 0; still < 10; ) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const pids = await survivors(word, 0);
+    const states = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')));
+    const isAsleep = states.some((state) => /^\d+ \(python[^)]*\) S/.test(state));
+    still = isAsleep ? still + 1 : 0;
+  }
+}
 
 const module = fileURLToPath(new URL('../../../../src/reward/code/sandbox.js', import.meta.url));
 
@@ -12,13 +27,28 @@ sandboxTest('a program does not outlive the process that started it, even one th
     const sandbox = await openSandbox({limits: {memoryBytes: ${memoryBytes}}});
     const runner = 'import os, time\\nos.write(2, b"x" * 100)\\ntime.sleep(1000)';
     void sandbox.run({input: Buffer.from(JSON.stringify({runner})), limits: {wallSeconds: 1000}});
-    setTimeout(() => console.log('running'), 500);`;
+    console.log('started');`;
   const owner = spawn(process.execPath, ['--input-type=module', '-e', script], {stdio: ['ignore', 'pipe', 'inherit']});
   await once(owner.stdout, 'data');
-  t.true((await survivors(String(memoryBytes), 0)).length > 0, 'the program did not start');
+  await sleepingPython(String(memoryBytes));
   owner.kill('SIGKILL');
   await once(owner, 'close');
   t.deepEqual(await survivors(String(memoryBytes)), []);
+});
+
+test('a launcher that fails is an error, never the result of a program', async (t) => {
+  const launcher = (script: string): Launcher => ({
+    kind: 'bubblewrap',
+    description: 'fails',
+    command: () => ({file: '/bin/sh', args: ['-c', script]}),
+  });
+  for (const [script, message] of [
+    ['echo "bwrap: no space left for namespaces" >&2; exit 1', /does not start: bwrap: no space left for namespaces/],
+    ['kill -9 $$', /does not start: it ended with SIGKILL before it stood/],
+  ] as const) {
+    const sandbox = openLauncher(launcher(script), 1, defaultLimits);
+    await t.throwsAsync(sandbox.run(job('print(1)')), {code: 'ILR_UNSUPPORTED', message});
+  }
 });
 
 sandboxTest('a program that is aborted at any moment leaves nothing behind', async (t, sandbox) => {
