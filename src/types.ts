@@ -302,7 +302,7 @@ export interface TrainOptions {
   readonly recorder?: Recorder;
   /** The state of a checkpoint whose weights and optimisers `agents` hold. */
   readonly resumeFrom?: TrainerState;
-  /** In place of `config.reward.function`. */
+  /** In place of what `config.reward` names; who gives it closes it. */
   readonly reward?: RewardFunction;
   /** Difficulties computed before, in place of `config.difficulty`. */
   readonly difficulty?: DifficultyTable;
