@@ -27,8 +27,8 @@ export function choiceOf(text: string): string | undefined {
 
 /** `(B) 12`, `B. 12`, `\textbf{(B)}\ 12`: a letter and the text of its option. */
 export function optionOf(text: string): {readonly letter: string; readonly text: string} | undefined {
-  const match = /^(?:\(([A-J])\)\s*|([A-J])[.:)]\s+)(\S.*)$/s.exec(withoutStyle(text));
-  return match ? {letter: (match[1] ?? match[2]) as string, text: match[3] as string} : undefined;
+  const match = /^(?:\(([A-J])\)\s*|([A-J])[.:)]\s+|([A-HJ])\s+(?=\p{Lu}\p{Ll}))(\S.*)$/su.exec(withoutStyle(text));
+  return match ? {letter: (match[1] ?? match[2] ?? match[3]) as string, text: match[4] as string} : undefined;
 }
 
 const settled =

@@ -129,7 +129,7 @@ export function clean(answer: string): string {
     .replace(/\\(?=")/g, '')
     .replace(/(?<=[\d)\]}])(or|and)(?=[A-Z(\d\\-])/g, ' $1 ')
     .replace(/(\d*)\.(\d{0,12})\\(?:overline|dot|bar)\s*\{(\d{1,12})\}/g, repeating)
-    .replace(/(\d*)\.(\d{0,12}?)(\d{1,6})\3{2,8}\s*(?:\.\.\.|\\[lc]?dots(?![a-z])|…)/g, repeating)
+    .replace(/(\d*)\.(\d{0,12}?)(?:(\d)\3{2,8}|(\d{2,6})\4{1,8})\s*(?:\.\.\.|\\[lc]?dots(?![a-z])|…)/g, repeating)
     .replace(/^(\d+)\s*(?:\\text\s*\{\s*to\s*\}|to)\s*(\d+)$/, '$1:$2')
     .replace(
       /(\d)\s*(?:\\text\s*\{\s*)?(thousand|million|billion|trillion)\b\}?/gi,
@@ -138,6 +138,7 @@ export function clean(answer: string): string {
     .replace(/(?<![\w)\]}])\*\*|\*\*(?![\w(\\{-])|__(?=\S)|`/g, ' ')
     .replace(/\\[[\]()]/g, ' ')
     .replace(/\\\$|(?<!\\)\$|[€£¥₹]|\\(?:euro|pounds|yen)\b/g, ' ')
+    .replace(/^\s*\\text\s*\{((?![^{}]*\p{L}{3})[^{}]*[\d+=*/^<>][^{}]*)\}\s*$/u, '$1')
     .replace(/^\s*\\text\s*\{[^{}]*(?::|\bis|=)\s*\}/, '')
     .replace(/\\mathbb\s*\{?R\}?\s*(?:\^\s*\{?\+\}?|_\s*\{\s*>\s*0\s*\})/g, '(0,\\infty)')
     .replace(/\\operatorname\*?\s*\{\s*([A-Za-z]+)\s*\}/g, '\\$1 ')
@@ -182,7 +183,8 @@ function balanced(text: string): string {
 const zeros: Readonly<Record<string, number>> = {thousand: 3, million: 6, billion: 9, trillion: 12};
 
 /** A repeating decimal as a fraction: its digits less the ones before the bar, over as many nines. */
-function repeating(_: string, whole: string, before: string, period: string): string {
+function repeating(_: string, whole: string, before: string, ...periods: (string | undefined)[]): string {
+  const period = periods.find((one) => one !== undefined) as string;
   const above = BigInt(`${whole}${before}${period}`) - BigInt(`${whole}${before}` || '0');
   return `\\frac{${above}}{${'9'.repeat(period.length)}${'0'.repeat(before.length)}}`;
 }

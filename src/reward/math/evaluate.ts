@@ -1,6 +1,17 @@
 import {canonical, type Node, zero} from './ast.js';
 import type {Budget} from './budget.js';
-import {add, binomial, factorial, integer, isInteger, multiply, power, type Rational, toNumber} from './rational.js';
+import {
+  add,
+  binomial,
+  commonOf,
+  factorial,
+  integer,
+  isInteger,
+  multiply,
+  power,
+  type Rational,
+  toNumber,
+} from './rational.js';
 
 /**
 The exact value of a node made of whole numbers, fractions, powers and roots that come out even; undefined where it has none.
@@ -52,6 +63,7 @@ function exactCall(
     return integer(name === 'floor' || isInteger(a) ? down : down + 1n);
   }
   if (b === undefined) return undefined;
+  if (name === 'gcd' || name === 'lcm') return values.length === 2 ? commonOf(name, a, b, budget) : undefined;
   return name === 'binom' ? binomial(a, b, budget) : undefined;
 }
 

@@ -10,7 +10,7 @@ import {parse} from './parse.js';
 import {areSameTimes} from './time.js';
 import {isName as isMathematicalName} from './tokens.js';
 import {areOtherAngles, unitSizes, withoutUnits} from './units.js';
-import {areSameWords, numberWord, plainWords} from './words.js';
+import {areSameWords, nodeOfWords} from './words.js';
 
 export interface MathGradeOptions extends CompareOptions {
   /** Where the answer is looked for; everywhere when left out. */
@@ -45,9 +45,9 @@ export function gradeMath(gold: string, answer: string, options: MathGradeOption
   if (answer.length <= 300 && areSameWords(clean(wanted), clean(answer)))
     return {correct: true, extracted: answer.trim(), gold: wanted, reason: 'the same words'};
   const extracted = answerOf(answer, options.extract);
-  const isProse =
-    options.extract === undefined && (extracted === undefined || !['boxed', 'hashes'].includes(extracted.by));
-  if (letter !== undefined && isProse && proseChoice(behindThinking(answer)) === letter)
+  const isBoxed = extracted !== undefined && ['boxed', 'hashes'].includes(extracted.by);
+  const said = isBoxed ? extracted.text : options.extract === undefined ? behindThinking(answer) : '';
+  if (letter !== undefined && proseChoice(said) === letter)
     return {correct: true, extracted: letter, gold: wanted, reason: 'the same choice'};
   if (extracted === undefined) return {correct: false, gold: wanted, reason: 'no answer was found'};
   const grade = gradeAnswer(wanted, extracted.text, options);
@@ -80,7 +80,7 @@ function gradeAnswer(wanted: string, found: string, options: MathGradeOptions): 
     if (goldReading.text === '') return grade(null, 'the gold answer says nothing');
     const verdict = judge(goldReading, read(found, budget), options, budget);
     if (verdict[0]) return grade(...verdict);
-    const bare = withoutUnits(wanted, found);
+    const bare = unitSizes(wanted, found) ? undefined : withoutUnits(wanted, found);
     if (bare === undefined) return grade(...verdict);
     const bareGold = read(bare.gold, budget);
     return grade(
@@ -124,7 +124,7 @@ interface Reading {
 function read(raw: string, budget: Budget): Reading | 'too complex' {
   const text = clean(raw);
   try {
-    return {raw, text, node: parse(text, budget)};
+    return {raw, text, node: nodeOfWords(text) ?? parse(text, budget)};
   } catch (error) {
     if (error instanceof NotMathematics) return {raw, text};
     if (error instanceof TooComplex) return 'too complex';
@@ -145,10 +145,9 @@ function judge(
   if (areSameWords(gold.text, answer.text)) return [true, 'the same words'];
   const sizes = unitSizes(gold.raw, answer.raw);
   if (sizes !== undefined) {
-    if (!gold.node || !answer.node) return [false, 'other units'];
-    const [g, a] = [gold.node, answer.node].map((node, i): Node => {
-      const size = numberToken(String(i === 0 ? sizes.gold : sizes.answer));
-      return {kind: 'product', items: [size, node]};
+    const [g, a] = [sizes.gold, sizes.answer].map(({size, value}): Node => {
+      const number = parse(clean(value), budget);
+      return {kind: 'product', items: [numberToken(String(size)), number]};
     }) as [Node, Node];
     return areEqual(g, a, options, budget) ? [true, 'equal, in other units'] : [false, 'other units'];
   }
@@ -158,8 +157,6 @@ function judge(
   if (/\.\.\.$|\\[lc]?dots$/.test(answer.text) !== /\.\.\.$|\\[lc]?dots$/.test(gold.text))
     return [false, 'one of them goes on'];
   if (gold.node === undefined) return [false, 'other words'];
-  const word = numberWord(plainWords(answer.text));
-  if (word !== undefined && areEqual(gold.node, numberOf(word), options, budget)) return [true, 'equal'];
   if (answer.node === undefined) return [false, 'the answer is no mathematics that can be read'];
   if (areEqual(gold.node, answer.node, options, budget)) return [true, 'equal'];
   if (areOtherAngles(gold.raw, answer.raw)) {

@@ -74,3 +74,16 @@ function multiplyRows(a: Rows, b: Rows, budget: Budget): Rows | undefined {
     })),
   );
 }
+
+/** Expanded along the first row. */
+export function determinant(rows: Rows): Node {
+  if (rows.length !== rows[0]?.length || rows.length > 4)
+    return {kind: 'call', name: 'det', args: [{kind: 'matrix', rows}]};
+  if (rows.length === 1) return rows[0]?.[0] as Node;
+  const [first = [], ...rest] = rows;
+  const terms = first.map((entry, j): Node => {
+    const minor = determinant(rest.map((row) => row.filter((_, k) => k !== j)));
+    return {kind: 'product', items: [numberOf(j % 2 === 0 ? 1 : -1), entry, minor]};
+  });
+  return {kind: 'sum', items: terms};
+}

@@ -2,6 +2,7 @@ import {add, multiply, type Node, negate, numberOf, type Operator, reciprocal} f
 import type {Budget} from './budget.js';
 import {Cursor, NotMathematics} from './cursor.js';
 import {isProper, numberToken} from './literal.js';
+import {determinant} from './matrix.js';
 import {type Token, tokenize} from './tokens.js';
 import {numberWord} from './words.js';
 
@@ -66,7 +67,14 @@ const functionLetters = new Set(['f', 'g', 'h', 'F', 'G', 'H', 'P', 'Q', 'W', 'p
 
 /** @throws NotMathematics, or TooComplex. */
 export function parse(text: string, budget: Budget): Node {
-  return new Parser(tokenize(text, budget), budget).answer();
+  const tokens = tokenize(text, budget);
+  // `red ball` is no product with a unit.
+  const isProse = tokens.every(
+    ({kind, text: mark}) =>
+      !['number', 'command', 'environment'].includes(kind) && !(kind === 'mark' && !/^(?:[,;.]|and|or)$/.test(mark)),
+  );
+  if (isProse && tokens.some(({kind}) => kind === 'word')) throw new NotMathematics('words');
+  return new Parser(tokens, budget).answer();
 }
 
 class Parser extends Cursor {
@@ -627,7 +635,7 @@ class Parser extends Cursor {
     const width = filled[0]?.length ?? 0;
     if (width === 0 || filled.some((row) => row.length !== width)) throw new NotMathematics('a ragged matrix');
     const matrix: Node = {kind: 'matrix', rows: filled};
-    return name === 'vmatrix' ? {kind: 'call', name: 'det', args: [matrix]} : matrix;
+    return name === 'vmatrix' ? determinant(filled) : matrix;
   }
 
   /** A value, or a condition behind "if" and "for". */

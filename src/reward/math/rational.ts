@@ -82,6 +82,13 @@ export function binomial(n: Rational, k: Rational, budget: Budget): Rational | u
   return integer(product);
 }
 
+/** The greatest common divisor, or the least common multiple, of two positive whole numbers. */
+export function commonOf(which: 'gcd' | 'lcm', a: Rational, b: Rational, budget: Budget): Rational | undefined {
+  if (a.d !== 1n || b.d !== 1n || a.n <= 0n || b.n <= 0n) return undefined;
+  const divisor = gcd(a.n, b.n, budget);
+  return integer(which === 'gcd' ? divisor : (a.n / divisor) * b.n);
+}
+
 export function toNumber({n, d}: Rational): number {
   const shift = Math.max(bitsOf(n), bitsOf(d)) - 1000;
   if (shift <= 0) return Number(n) / Number(d);

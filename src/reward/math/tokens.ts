@@ -234,7 +234,7 @@ export function tokenize(text: string, budget: Budget): Token[] {
         at += numpy[0].length;
         continue;
       }
-      pushLetters(run, push);
+      pushLetters(run, push, isBehindQuantity(tokens));
       continue;
     }
     if (marks.includes(first)) {
@@ -253,14 +253,18 @@ export function tokenize(text: string, budget: Budget): Token[] {
   return tokens;
 }
 
-function pushLetters(run: string, push: (kind: Token['kind'], text: string, length: number) => void): void {
+function pushLetters(
+  run: string,
+  push: (kind: Token['kind'], text: string, length: number) => void,
+  isUnitPlace: boolean,
+): void {
   const lower = run.toLowerCase();
   const separator = separators[lower];
   const leading = [...names].find((name) => name.length > 2 && run.startsWith(name) && run.length === name.length + 1);
   if (separator) push('mark', separator, run.length);
   else if (names.has(run)) push('command', commandName(run), run.length);
   else if (leading) push('command', commandName(leading), leading.length);
-  else if (run.length >= 4 || (run.length > 1 && isUnit(lower))) push('word', run, run.length);
+  else if (run.length >= 4 || (run.length > 1 && isUnitPlace && isUnit(lower))) push('word', run, run.length);
   else push('letter', run[0] as string, 1);
 }
 
@@ -285,6 +289,13 @@ function pushProse(content: string, tokens: Token[], isApart: boolean): void {
     else if (/^[A-Za-z]$/.test(plain)) tokens.push({kind: 'letter', text: plain, isApart});
     else tokens.push({kind: 'word', text: plain, isApart});
   }
+}
+
+/** Elsewhere, `ma` and `mg` are products. */
+function isBehindQuantity(tokens: readonly Token[]): boolean {
+  const [last, before] = [tokens.at(-1), tokens.at(-2)];
+  if (last?.kind === 'mark' && /^[/*]$/.test(last.text)) return before?.kind === 'word';
+  return isQuantity(last) || last?.kind === 'word' || last?.text === '%' || last?.text === '°' || last?.text === 'pi';
 }
 
 function isQuantity(token: Token | undefined): boolean {

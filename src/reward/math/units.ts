@@ -68,16 +68,27 @@ const measures: readonly (readonly [names: RegExp, size: number, kind: string])[
 const single =
   /^\\?\$?([-−]?\d[\d.,]*|[-−]?\\[dt]?frac\{\d+\}\{\d+\}|\d+\/\d+)\s*(?:\\[ ,;:~]\s*)*(?:\\(?:text|mathrm|textrm|mbox)\s*\{\s*)?([A-Za-z]+)\.?\s*\}?\.?$/;
 
-/** The sizes of both units, where they are known ones of one kind and differ: `5 hours` and `5 minutes`. */
-export function unitSizes(gold: string, answer: string): {readonly gold: number; readonly answer: number} | undefined {
-  const [g, a] = [measureOf(gold), measureOf(answer)];
-  return g && a && g[2] === a[2] && g[1] !== a[1] ? {gold: g[1], answer: a[1]} : undefined;
+interface Measured {
+  readonly value: string;
+  readonly size: number;
+  readonly kind: string;
 }
 
-function measureOf(text: string): (typeof measures)[number] | undefined {
-  if (/^\\\$\s*[\d.,]+$/.test(text.trim())) return measures.at(-1);
-  const name = single.exec(text.trim())?.[2];
-  return name === undefined ? undefined : measures.find(([names]) => names.test(name));
+/** Both values with the sizes of their units, where these are known ones of one kind and differ: `5 hours` and `5 minutes`. */
+export function unitSizes(
+  gold: string,
+  answer: string,
+): {readonly gold: Measured; readonly answer: Measured} | undefined {
+  const [g, a] = [measured(gold), measured(answer)];
+  return g && a && g.kind === a.kind && g.size !== a.size ? {gold: g, answer: a} : undefined;
+}
+
+function measured(text: string): Measured | undefined {
+  const dollars = /^\\\$\s*([\d.,]*\d)$/.exec(text.trim())?.[1];
+  if (dollars !== undefined) return {value: dollars, size: 100, kind: 'money'};
+  const [, value, name] = single.exec(text.trim()) ?? [];
+  const unit = name === undefined ? undefined : measures.find(([names]) => names.test(name));
+  return unit && value !== undefined ? {value, size: unit[1], kind: unit[2]} : undefined;
 }
 
 const degrees = /\^\s*\{?\s*\\circ|°|\bdegrees?\b/;

@@ -1,3 +1,5 @@
+import {type Node, numberOf, reciprocal} from './ast.js';
+
 /** Words as they are compared: no markup, no articles, no case, no punctuation at either end. */
 export function plainWords(text: string): string {
   return text
@@ -17,23 +19,69 @@ const ones =
   );
 const tens = 'twenty thirty forty fifty sixty seventy eighty ninety'.split(' ');
 
-/** `twelve`, `forty-two`; undefined where the words are no whole number below a hundred. */
+const parts: Readonly<Record<string, number>> = {
+  half: 2,
+  third: 3,
+  quarter: 4,
+  fourth: 4,
+  fifth: 5,
+  sixth: 6,
+  seventh: 7,
+  eighth: 8,
+  ninth: 9,
+  tenth: 10,
+  hundredth: 100,
+};
+
+/** `twelve`, `forty-two`, `two hundred and five`, `a dozen`; undefined where the words are no whole number below a million. */
 export function numberWord(words: string): number | undefined {
-  const [first = '', second, more] = words.split(' ');
-  if (more !== undefined) return undefined;
-  const ten = tens.indexOf(first);
-  if (ten >= 0) {
-    const one = second === undefined ? 0 : ones.indexOf(second);
-    return one < 0 || one > 9 ? undefined : 20 + 10 * ten + one;
+  if (/^(?:one )?dozen$/.test(words)) return 12;
+  let total = 0;
+  let current: number | undefined;
+  for (const word of words.split(' ')) {
+    const [one, ten] = [ones.indexOf(word), tens.indexOf(word)];
+    if (one >= 0) {
+      // Below a ten stands one digit, and nothing below a number under twenty.
+      if (current !== undefined && (current % 10 !== 0 || current % 100 === 10 || (current % 100 !== 0 && one > 9)))
+        return undefined;
+      if (current !== undefined && (one === 0 || current === 0)) return undefined;
+      current = (current ?? 0) + one;
+    } else if (ten >= 0) {
+      if (current !== undefined && (current === 0 || current % 100 !== 0)) return undefined;
+      current = (current ?? 0) + 20 + 10 * ten;
+    } else if (word === 'hundred' && (current ?? 1) < 10) current = 100 * (current ?? 1);
+    else if (word === 'thousand' && total === 0) [total, current] = [1000 * (current ?? 1), undefined];
+    else if (word !== 'and' || (current ?? total) === 0) return undefined;
   }
-  const one = ones.indexOf(first);
-  return one < 0 || second !== undefined ? undefined : one;
+  return current === undefined && total === 0 ? undefined : total + (current ?? 0);
+}
+
+/** `three quarters`, `one half`. */
+function fractionWord(words: string): readonly [above: number, below: number] | undefined {
+  const [count = '', part = '', more] = words
+    .replace(/^half$/, 'one half')
+    .replace('halves', 'half')
+    .split(' ');
+  const [above, below] = [numberWord(count), parts[part.replace(/s$/, '')]];
+  return above === undefined || below === undefined || more !== undefined ? undefined : [above, below];
+}
+
+/** What words stand for: a number, no solution, all real numbers. */
+export function nodeOfWords(text: string): Node | undefined {
+  if (!/^[^\d=<>^_$&]+$/.test(text) || !/\p{L}{3}/u.test(text)) return undefined;
+  const words = meaningOf(text);
+  if (words === 'no solution') return {kind: 'set', items: []};
+  if (words === 'all real numbers') return {kind: 'symbol', name: 'mathbb R'};
+  const fraction = fractionWord(words);
+  if (fraction) return {kind: 'product', items: [numberOf(fraction[0]), reciprocal(numberOf(fraction[1]))]};
+  const whole = numberWord(words);
+  return whole === undefined ? undefined : numberOf(whole);
 }
 
 /** Other ways to say it, each as a pattern of plain words. */
 const synonyms: readonly (readonly [pattern: RegExp, word: string])[] = [
-  [/^true$/, 'yes'],
-  [/^false$/, 'no'],
+  [/^true$|^yes[,.;:!] .*$|\bis true$/, 'yes'],
+  [/^false$|^no[,.;:!] .*$|\bis false$/, 'no'],
   [
     /^(?:there (?:is|are) )?no (?:real )?(?:solutions?|roots?)(?: exists?)?$|^(?:\\)?(?:emptyset|varnothing)$|^empty set$/,
     'no solution',
