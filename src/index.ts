@@ -50,6 +50,14 @@ export type * from './policy.js';
 export {Random, type StreamKey, streamOf} from './random.js';
 export {readMetrics} from './record/metrics.js';
 export type {TranscriptLine, WrittenTurn} from './record/transcript.js';
+export {
+  type Limits,
+  openSandbox,
+  type Sandbox,
+  type SandboxOptions,
+  type SandboxResult,
+} from './reward/code/sandbox.js';
+export {type CodeRewardOptions, codeReward} from './reward/code-reward.js';
 export {composeReward, type RewardPart} from './reward/compose.js';
 export {exactReward} from './reward/exact.js';
 export {type FormatOptions, formatReward} from './reward/format.js';

@@ -10,10 +10,18 @@ export type Script = 'read_tests.py' | 'run_program.py' | 'judge_values.py';
 const folder = new URL('../../../../python/', import.meta.url);
 const runners = new Map<Script, string>();
 
+const before: Readonly<Record<Script, readonly string[]>> = {
+  'read_tests.py': ['values.py', 'placeholders.py', 'read_assert.py'],
+  'run_program.py': ['values.py'],
+  'judge_values.py': ['values.py'],
+};
+
 function runnerOf(script: Script): string {
   let runner = runners.get(script);
   if (runner === undefined) {
-    const sources = ['values.py', script].map((name) => readFileSync(fileURLToPath(new URL(name, folder)), 'utf8'));
+    const sources = [...before[script], script].map((name) =>
+      readFileSync(fileURLToPath(new URL(name, folder)), 'utf8'),
+    );
     runner = JSON.stringify({runner: sources.join('\n')});
     runners.set(script, runner);
   }

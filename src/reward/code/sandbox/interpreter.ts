@@ -18,7 +18,7 @@ const question =
   'import os, sys; print(os.path.realpath(sys.executable), os.path.realpath(sys.base_prefix), sys.version.split()[0], sep="\\n")';
 
 /**
-A Python 3.8 or later that the sandbox can show: under /usr, or in a folder of its own.
+A Python 3.9 or later that the sandbox can show: under /usr, or in a folder of its own.
 
 @throws IlrError `ILR_UNSUPPORTED` naming each candidate and why it does not do.
 */
@@ -35,7 +35,7 @@ export async function findInterpreter(env: Env, explicit?: string): Promise<Inte
   }
   throw new IlrError(
     'ILR_UNSUPPORTED',
-    `No Python 3.8 or later for the sandbox (${reasons.join('; ')}). Install one under /usr: apt-get install python3 (Debian, Ubuntu), dnf install python3 (Fedora).`,
+    `No Python 3.9 or later for the sandbox (${reasons.join('; ')}). Install one under /usr: apt-get install python3 (Debian, Ubuntu), dnf install python3 (Fedora).`,
   );
 }
 
@@ -45,7 +45,7 @@ async function ask(candidate: string, env: Env): Promise<Interpreter | string> {
   const [file = '', prefix = '', version = ''] = answer?.stdout.trim().split('\n') ?? [];
   const [major = 0, minor = 0] = version.split('.').map(Number);
   if (major < 3) return 'does not run';
-  if (major === 3 && minor < 8) return `is ${version}`;
+  if (major === 3 && minor < 9) return `is ${version}`;
   const isUnder = (folder: string) => [file, `${prefix}/`].every((place) => place.startsWith(`${folder}/`));
   if (isUnder('/usr')) return {file, version, prefix};
   if (unprivileged()) return `lies in ${prefix}; as root only /usr is shown`;
