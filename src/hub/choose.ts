@@ -66,11 +66,12 @@ function usual(files: readonly HubFile[], repository: Repository): HubFile[] {
       `${repositoryName(repository)}: expected JSON lines, JSON, CSV or Parquet, got ${listed(files)}; --include <glob> takes other files`,
     );
   }
-  const has = (name: string) => files.some(({path}) => path === name);
-  const isWeight = (path: string) => (has(single) ? path === single : path === index || shard.test(path));
+  const names = new Set(files.map(({path}) => path));
+  const isWhole = names.has(single);
+  const isWeight = (path: string) => (isWhole ? path === single : path === index || shard.test(path));
   const chosen = files.filter(({path}) => modelFiles.includes(path) || alike.test(path) || isWeight(path));
   const weights = chosen.some(({path}) => path.endsWith('.safetensors'));
-  const settings = has('config.json') || has('adapter_config.json');
+  const settings = names.has('config.json') || names.has('adapter_config.json');
   if (weights && settings) return chosen;
   throw new IlrError(
     'ILR_UNSUPPORTED',

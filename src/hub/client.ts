@@ -30,6 +30,8 @@ export interface HubResponse {
 
 export interface OpenOptions {
   readonly repository: Repository;
+  /** What is asked for, where it is a file that the hub lists. */
+  readonly file?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
 }
@@ -88,7 +90,7 @@ export class HubClient {
   not there, `ILR_IO` for everything else that the hub or the network refuse, `ILR_ABORTED`.
   */
   async open(start: URL, options: OpenOptions): Promise<HubResponse> {
-    const {repository, signal} = options;
+    const {repository, file, signal} = options;
     const watchdog = new Watchdog(this.limits, signal);
     let url = start;
     try {
@@ -101,7 +103,7 @@ export class HubClient {
         if (next === undefined) {
           const {statusCode: status, headers} = answer;
           const isNoRange = status === 416 && options.headers?.range !== undefined;
-          if (status >= 300 && !isNoRange) throw await this.refused(answer, url, isHub, repository);
+          if (status >= 300 && !isNoRange) throw await this.refused(answer, url, isHub, {repository, file});
           const close = () => {
             watchdog.stop();
             drop(answer);
@@ -157,7 +159,12 @@ export class HubClient {
     }
   }
 
-  private async refused(answer: Answer, url: URL, isHub: boolean, repository: Repository): Promise<Error> {
+  private async refused(
+    answer: Answer,
+    url: URL,
+    isHub: boolean,
+    asked: Pick<OpenOptions, 'repository' | 'file'>,
+  ): Promise<Error> {
     const text = await readAll(answer.body, 2 ** 14, url).catch(() => Buffer.alloc(0));
     drop(answer);
     return statusError({
@@ -166,7 +173,7 @@ export class HubClient {
       body: text.toString('utf8'),
       place: placeOf(url),
       isHub,
-      repository,
+      ...asked,
       settings: this.settings,
     });
   }

@@ -83,7 +83,7 @@ async function fetchRest(
   const url = fileUrl(client, repository, commit, file.path);
   // No If-Range: the address names a commit, and where it redirects to has an etag of its own; the length and the whole hash are compared.
   const headers: Record<string, string> = from > 0 ? {range: `bytes=${from}-`} : {};
-  const response = await client.open(url, {repository, headers, signal});
+  const response = await client.open(url, {repository, file: file.path, headers, signal});
   try {
     checkMetadata(response, file, commit);
     if (from > 0 && !isRest(response, from, file)) await part.restart();

@@ -13,12 +13,13 @@ export interface Refusal {
   /** False of a server that the hub redirected to. */
   readonly isHub: boolean;
   readonly repository: Repository;
+  readonly file?: string;
   readonly settings: HubSettings;
 }
 
 /** What an answer's status means, and what to do: a TransientError where asking again may help. */
 export function statusError(refusal: Refusal): Error {
-  const {status, headers, place, isHub, repository, settings} = refusal;
+  const {status, headers, place, isHub, repository, file, settings} = refusal;
   const said = saidBy(refusal);
   const code = headers['x-error-code'];
   const page = `${settings.endpoint}/${repositoryName(repository)}`;
@@ -38,6 +39,8 @@ export function statusError(refusal: Refusal): Error {
   if (code === 'RevisionNotFound')
     return notThere(`${page} has no such revision${said}; expected a branch, a tag or a commit in --revision`);
   if (code === 'EntryNotFound') return notThere(`${page} has no such file${said}`);
+  if (status === 404 && file !== undefined)
+    return new IlrError('ILR_IO', `${page} lists ${file}, and has it not (404)${said}: try again`);
   if (status === 401 && /invalid (?:credentials|username or password|user token)/i.test(said))
     return new IlrError(
       'ILR_IO',

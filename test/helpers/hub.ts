@@ -82,7 +82,8 @@ export class FakeHub {
   private answerHub(request: IncomingMessage, response: ServerResponse): unknown {
     const url = new URL(request.url ?? '/', this.endpoint);
     this.requests.push({server: 'hub', url: request.url ?? '', headers: request.headers});
-    const path = decodeURIComponent(url.pathname);
+    // A mirror may lie below a path of its own.
+    const path = decodeURIComponent(url.pathname).replace(/^\/mirror(?=\/)/, '');
     const fault = this.faults.get(path)?.shift();
     if (fault) return fault(request, response, Buffer.alloc(0));
     const api = /^\/api\/((?:model|dataset)s\/.+?)\/(revision|tree)\/([^/]+)$/.exec(path);

@@ -107,6 +107,29 @@ test('a list without end, of too many files or bytes, or in a circle is refused'
   await t.throwsAsync(run(), {message: /go in a circle/});
 });
 
+test('a hundred thousand files are listed, and only what is needed is taken', async (t) => {
+  const {hub, run} = await opened(t);
+  const listed = Array.from({length: 100_000}, (_, i) => ({
+    type: 'file',
+    path: `images/${i}.png`,
+    size: 1,
+    oid: 'a'.repeat(40),
+  }));
+  hub.repositories.set('models/owner/tiny', {...tinyRepository(), listed});
+  hub.pageSize = 20_000;
+  t.is((await run()).files.length, 5);
+  t.is(hub.asked('/tree/').length, 6);
+});
+
+test('a mirror may lie below a path', async (t) => {
+  const {hub, run} = await opened(t);
+  hub.pageSize = 4;
+  const {files} = await run({}, {HF_ENDPOINT: `${hub.endpoint}/mirror/`, HF_TOKEN: 'hf_a'});
+  t.is(files.length, 5);
+  const asked = hub.requests.filter(({server}) => server === 'hub');
+  t.true(asked.every(({url, headers}) => url.startsWith('/mirror/') && headers.authorization === 'Bearer hf_a'));
+});
+
 test('a next page on another host is asked of the hub itself', async (t) => {
   const {hub, run} = await opened(t);
   hub.fail(tree, (_, response) =>
