@@ -205,7 +205,7 @@ const strategy = z.strictObject({
   cooperativeShare: fraction.default(0.5).describe('fixed: the share of cooperative dialogues.'),
 });
 
-const dialogue = z.strictObject({
+export const dialogueKeys = z.strictObject({
   maxNewTokens: z
     .strictObject({
       share: positiveInt.default(1024),
@@ -329,7 +329,7 @@ const keys = z.strictObject({
   difficulty: difficulty.prefault({}),
   ability: ability.prefault({}),
   strategy: strategy.prefault({}),
-  dialogue: dialogue.prefault({}),
+  dialogue: dialogueKeys.prefault({}),
   reward: rewardKeys.prefault({}),
   calibration: z
     .enum(['faithful', 'none'])

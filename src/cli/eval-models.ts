@@ -102,10 +102,11 @@ async function evalModel(
 }
 
 function dialogueOf(
-  {dialogue}: RunConfig,
+  settings: RunConfig,
   profile: AgentProfile | undefined,
   {prompt, maxNewTokens}: ModelOptions,
 ): RunConfig['dialogue'] {
+  const dialogue = profile?.dialogue ?? settings.dialogue;
   const share = maxNewTokens ?? profile?.maxNewTokens ?? dialogue.maxNewTokens.share;
   return {
     maxNewTokens: {

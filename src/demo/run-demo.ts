@@ -7,6 +7,7 @@ import {readConfigFile} from '../config-file.js';
 import {IlrError} from '../errors.js';
 import {packageRoot} from '../native/paths.js';
 import {Random} from '../random.js';
+import {profileOf} from '../record/agent-folder.js';
 import {prepareReward} from '../reward/grade.js';
 import {loadReward} from '../reward/reward.js';
 import {mean} from '../statistics.js';
@@ -172,6 +173,7 @@ async function warmStartAgents(config: RunConfig, options: DemoOptions): Promise
     names: config.agents.map(({name}) => name),
     seed: options.seed,
     prompts: config.dialogue.prompts,
+    profiles: config.agents.map((_, index) => profileOf(config, index)),
     folder: path.join(options.output, 'start'),
     device: options.device,
     tokens: options.warmStartTokens,

@@ -3,6 +3,7 @@ import path from 'node:path';
 import type {Prompts} from '../interact/prompts.js';
 import {NativeRuntime} from '../native/runtime.js';
 import {Random} from '../random.js';
+import {type AgentProfile, writeProfile} from '../record/agent-folder.js';
 import {createTinyAgent, tinyAgents} from './agents.js';
 import {type WarmStartProgress, warmStart, warmUp} from './warm-start.js';
 
@@ -11,6 +12,8 @@ export interface StartOptions {
   readonly names: readonly string[];
   readonly seed: number;
   readonly prompts: Prompts;
+  /** One an agent: how it is asked. */
+  readonly profiles: readonly AgentProfile[];
   /** Gets a Hugging Face folder per agent. */
   readonly folder: string;
   readonly device?: string;
@@ -63,6 +66,7 @@ async function makeAgent(options: StartOptions, index: number): Promise<void> {
       onProgress: (progress) => onProgress?.(name, progress),
     });
     await agent.policy.save(own);
+    await writeProfile(own, options.profiles[index] as AgentProfile);
   } finally {
     await runtime.dispose();
   }

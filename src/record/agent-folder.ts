@@ -1,7 +1,7 @@
 import {mkdir, readdir, readFile} from 'node:fs/promises';
 import path from 'node:path';
 import {z} from 'zod';
-import type {RunConfig} from '../config.js';
+import {dialogueKeys, type RunConfig} from '../config.js';
 import {samplingKeys} from '../config-sampling.js';
 import {IlrError} from '../errors.js';
 import type {Policy} from '../policy.js';
@@ -20,6 +20,8 @@ const tokenizerFiles = [
   'chat_template.json',
 ];
 
+const profileFile = 'ilr.json';
+
 const profileSchema = z.object({
   format: z.literal(1),
   system: z.string().optional(),
@@ -29,6 +31,8 @@ const profileSchema = z.object({
   sampling: samplingKeys.optional(),
   prompt: z.string(),
   maxNewTokens: z.int().positive(),
+  /** How its dialogues were held; left out of older folders. */
+  dialogue: dialogueKeys.optional(),
   /** Where the weights are, of an agent that was not trained: its folder holds none. */
   base: z.string().min(1).optional(),
 });
@@ -47,13 +51,14 @@ export function profileOf(config: RunConfig, index: number): AgentProfile {
     ...(agent.sampling !== undefined && {sampling: agent.sampling}),
     prompt: config.dialogue.prompts.share,
     maxNewTokens: config.dialogue.maxNewTokens.share,
+    dialogue: config.dialogue,
     ...(!agent.trainable && {base: path.resolve(agent.adapter?.folder ?? agent.model)}),
   };
 }
 
 /** @returns undefined where the folder is a plain model. */
 export async function readProfile(folder: string): Promise<AgentProfile | undefined> {
-  const file = path.join(folder, 'ilr.json');
+  const file = path.join(folder, profileFile);
   const text = await readIfThere(file);
   if (text === undefined) return undefined;
   try {
@@ -79,7 +84,16 @@ export async function readSideFiles(
     const content = await readIfThere(path.join(folder, name));
     if (content !== undefined) files.set(name, content);
   }
-  return files.set('ilr.json', Buffer.from(`${JSON.stringify(profile, null, 2)}\n`));
+  return files.set(profileFile, profileBytes(profile));
+}
+
+/** For a model that was made here; `readSideFiles` brings it along with the others. */
+export async function writeProfile(folder: string, profile: AgentProfile): Promise<void> {
+  await writeSynced(path.join(folder, profileFile), profileBytes(profile));
+}
+
+function profileBytes(profile: AgentProfile): Uint8Array {
+  return Buffer.from(`${JSON.stringify(profile, null, 2)}\n`);
 }
 
 async function readIfThere(file: string): Promise<Buffer | undefined> {

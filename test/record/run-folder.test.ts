@@ -214,6 +214,7 @@ test('an agent folder remembers how the agent was asked, and carries tokenizer a
     temperature: 0.7,
     prompt: 'Q: {question}',
     maxNewTokens: 48,
+    dialogue: config.dialogue,
   });
   await writeFile(path.join(model, 'ilr.json'), '{"format":2}');
   await t.throwsAsync(readProfile(model), {code: 'ILR_INVALID_MODEL', message: /ilr\.json/});
