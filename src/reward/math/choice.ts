@@ -45,7 +45,10 @@ export function proseChoice(text: string): string | undefined {
   const last = said.at(-1)?.[2];
   if (last) return last.toUpperCase();
   const line = text.trimEnd().split('\n').at(-1)?.slice(-300) ?? '';
-  for (const pattern of [/\(([A-J])\)/g, /(?<![\p{L}\p{N}\\_^{'’$])([A-J])(?![\p{L}\p{N}'’^_$=(])/gu]) {
+  for (const pattern of [
+    /\(([A-J])\)/g,
+    /(?<![\p{L}\p{N}\\_^{'’$]|[-+*/=<>]\s*)([A-J])(?!\s*[-+*/=<>^_$(]|[\p{L}\p{N}'’])/gu,
+  ]) {
     const letters = [...line.matchAll(pattern)].filter(
       (match) =>
         !denied.test(line.slice(0, match.index)) &&

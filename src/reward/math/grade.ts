@@ -46,7 +46,9 @@ export function gradeMath(gold: string, answer: string, options: MathGradeOption
     return {correct: true, extracted: answer.trim(), gold: wanted, reason: 'the same words'};
   const extracted = answerOf(answer, options.extract);
   const isBoxed = extracted !== undefined && ['boxed', 'hashes'].includes(extracted.by);
-  const said = isBoxed ? extracted.text : options.extract === undefined ? behindThinking(answer) : '';
+  // A sentence in a box; not `C + 1`.
+  const inBox = isBoxed && /\p{L}{2,}\s+\p{L}{2,}/u.test(extracted.text) ? extracted.text : '';
+  const said = isBoxed ? inBox : options.extract === undefined ? behindThinking(answer) : '';
   if (letter !== undefined && proseChoice(said) === letter)
     return {correct: true, extracted: letter, gold: wanted, reason: 'the same choice'};
   if (extracted === undefined) return {correct: false, gold: wanted, reason: 'no answer was found'};

@@ -35,6 +35,10 @@ const equal: Readonly<Record<string, readonly Pair[]>> = {
     ['6.02\\times 10^{23}', '6.02e23'],
     ['1000000', '1 million'],
     ['12', 'twelve'],
+    ['two hundred and five', '205'],
+    ['0.75', 'three quarters'],
+    ['\\gcd(12,18)', '6'],
+    ['2.1818...', '\\frac{24}{11}'],
     ['5!', '120'],
     ['\\binom{5}{2}', '10'],
     ['2^{10}', '1024'],
@@ -215,6 +219,12 @@ const different: readonly Pair[] = [
   ['\\text{yes}', 'no'],
   ['2', 'AZYUK2A'],
   ['x=3', 'y=3'],
+  ['\\text{red ball}', 'red cube'],
+  ['one half', 'one third'],
+  ['3\\text{ km}', '3\\text{ m}'],
+  ['F=ma', 'F=mv'],
+  ['\\{2n | n\\in\\mathbb{Z}\\}', '\\{2n+1 | n\\in\\mathbb{Z}\\}'],
+  ['(1,5)', '\\{x\\in\\mathbb{Z} | 1<x<5\\}'],
   ['5\\text{ hours}', '5\\text{ minutes}'],
   ['60^\\circ', '\\frac{\\pi}{6}'],
   ['2^{100}-2', '2^{100}-2x'],
@@ -308,6 +318,9 @@ test('the letter that prose settles on', (t) => {
     t.is(correct(gold, answer), true, answer);
     for (const other of 'ABCD'.replace(gold, '')) t.is(correct(other, answer), false, `${other} | ${answer}`);
   }
+  for (const answer of ['C+1', '-C', '2C', '\\boxed{C+1}', '\\boxed{C = 5}', '\\boxed{BC}'])
+    t.is(correct('C', answer), false, answer);
+  t.is(correct('C', '\\boxed{The answer is (C).}'), true);
   t.is(correct('A', 'A train leaves. I do not know the answer.'), false);
   t.is(correct('A', 'The answer is A, but \\boxed{B}'), false);
 });
