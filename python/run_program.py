@@ -8,7 +8,7 @@ def main(payload):
     encode, quote = make_encoder(), json.encoder.encode_basestring_ascii
     write, end, kind, name_of = os.write, os._exit, type, type.__dict__["__name__"].__get__
     evaluate, execute, base, text, to_bytes = eval, exec, BaseException, str, str.encode
-    import_module, size, numbered = __import__, len, enumerate
+    import_module, size, numbered, args_of = __import__, len, enumerate, BaseException.__dict__["args"].__get__
 
     # The replies get a descriptor of their own; what the program prints goes nowhere.
     channel, nowhere = os.dup(1), os.open("/dev/null", os.O_RDWR)
@@ -22,7 +22,7 @@ def main(payload):
             data = data[write(channel, data):]
 
     def describe(error):
-        args = error.args if kind(error.args) is tuple else ()
+        args = args_of(error)  # not error.args: that may be a method of the program's
         first = args[0][:200] if size(args) > 0 and kind(args[0]) is text else ""
         return quote("%s: %s" % (name_of(kind(error))[:80], first) if first else name_of(kind(error))[:80])
 

@@ -74,6 +74,9 @@ interface Job {
   readonly calls: readonly string[];
 }
 
+/** `python/values.py` stops at 256 KB for each. */
+const maxReplyBytes = 2 ** 22;
+
 /** Of several replies for one call the first counts: a program may write here too, but can say no more than it could return. */
 async function runCalls(
   sandbox: Sandbox,
@@ -81,7 +84,7 @@ async function runCalls(
   limits?: Partial<Limits>,
   signal?: AbortSignal,
 ): Promise<readonly Outcome[]> {
-  const {lines, result} = await runScript(sandbox, 'run_program.py', job, limits, signal);
+  const {lines, result} = await runScript(sandbox, 'run_program.py', job, {outputBytes: maxReplyBytes, ...limits}, signal);
   const outcomes: Outcome[] = [];
   let ended = `${describeEnd(result)}`;
   for (const [kind, index, data] of lines) {

@@ -26,6 +26,14 @@ sandboxTest('a test that fails, raises or gives up does not end the others', asy
   t.like(await grade(sandbox, oneRaises), {passed: 2, reason: 'test 2 of 3: f(2): ValueError: two'});
   const oneExits = 'import sys\ndef f(x):\n    if x == 1: sys.exit("bye")\n    return x * x';
   t.like(await grade(sandbox, oneExits), {passed: 2, reason: 'test 1 of 3: f(1): SystemExit: bye'});
+  const rude = `
+class Rude(Exception):
+    args = property(lambda self: exit())
+    __str__ = __repr__ = lambda self: exit()
+def f(x):
+    if x == 2: raise Rude("no")
+    return x * x`;
+  t.like(await grade(sandbox, rude), {passed: 2, reason: 'test 2 of 3: f(2): Rude: no'});
   const deep = 'def f(x): return f(x) if x == 3 else x * x';
   t.like(await grade(sandbox, deep), {
     passed: 2,
