@@ -10,7 +10,7 @@ import {IlrError} from '../errors.js';
 import {loadRewardFunction} from '../reward/reward.js';
 import type {Question} from '../types.js';
 import {collect, count} from './options.js';
-import {printable} from './terminal.js';
+import {jsonText, print} from './terminal.js';
 
 interface DataArguments {
   readonly against?: readonly string[];
@@ -60,13 +60,11 @@ export function register(program: Command): void {
 
 async function dataCommand(sources: readonly string[], options: DataArguments): Promise<void> {
   if (sources.length === 0) {
-    process.stdout.write(await listText(options));
+    print(process.stdout, await listText(options));
     return;
   }
   const described = await describeSources(sources, options);
-  process.stdout.write(
-    options.json ? `${JSON.stringify(described, undefined, 2)}\n` : described.map(textOf).map(printable).join('\n'),
-  );
+  print(process.stdout, options.json ? `${jsonText(described, 2)}\n` : described.map(textOf).join('\n'));
 }
 
 /** Each source by itself, and against each of the others that are named. */
