@@ -13,7 +13,7 @@ ${settings.samples > 0 ? sampledTerms(settings) : undefined}
 <dt>intervals</dt><dd>${Math.round(100 * settings.level)} % percentile bootstrap over questions, ${settings.resamples.toLocaleString('en')} resamples. They say how much another draw of such questions would move a number.</dd>
 <dt>told apart</dt><dd>A paired test on the same questions with Holm’s correction for all tests of its table.</dd>
 <dt>failed</dt><dd>Could not be answered (no room in the context) or graded. Counts as wrong.</dd>
-${settings.modes.length > 1 ? html`<dt>debate, idea3</dt><dd>The models answer together, each reading the others; its answer at the end is graded. Tokens count all that a model wrote for it. “Vote of all” is the answer that most models agree on.</dd>` : undefined}
+${settings.modes.length > 1 ? html`<dt>debate, idea3</dt><dd>The models answer together, each reading the others; its answer at the end is graded. Tokens count all that a model wrote for it.${report.results.some(({isVote}) => isVote) ? ' “Vote of all” is the answer that most of them agree on.' : undefined}</dd>` : undefined}
 <dt>seed</dt><dd>${settings.seed}</dd>
 <dt>versions</dt><dd>${Object.entries(versions).map(([name, version], i) => `${i === 0 ? '' : ', '}${name} ${version}`)}</dd>
 </dl>

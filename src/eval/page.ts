@@ -44,7 +44,12 @@ function lookOf(report: EvalReport, {model, isVote}: Pick<EvalResult, 'model' | 
 }
 
 function nameCell(report: EvalReport, result: EvalResult): Html {
-  return html`<th scope="row" class="text">${dot(Math.max(0, lookOf(report, result)))}<bdi>${result.isVote ? 'vote of all' : result.model}</bdi> ${report.settings.modes.length > 1 ? html`<span class="tag">${result.mode}</span>` : undefined}</th>`;
+  return html`<th scope="row" class="text">${nameWords(report, result)}</th>`;
+}
+
+function nameWords(report: EvalReport, result: EvalResult): Html {
+  const mode = report.settings.modes.length > 1 ? html` <span class="tag">${result.mode}</span>` : undefined;
+  return html`${dot(Math.max(0, lookOf(report, result)))}<bdi>${result.isVote ? 'vote of all' : result.model}</bdi>${mode}`;
 }
 
 /** The score that the page is ordered by. */
@@ -134,6 +139,9 @@ function figureCells({greedy}: EvalResult): Html {
   return html`<td>${points(wellFormed)}</td><td class="${truncated > 0.05 ? 'warn' : ''}">${points(truncated)}</td><td class="${failed > 0 ? 'warn' : ''}">${points(failed)}</td><td>${Math.round(tokensPerAnswer)}</td>`;
 }
 
+/** More values than this stand below each other, the models beside each other. */
+const mostColumns = 8;
+
 function breakdownTable(
   report: EvalReport,
   results: readonly EvalResult[],
@@ -143,19 +151,23 @@ function breakdownTable(
   const having = results.filter((result) => result[kind].length > 0);
   if (having.length === 0) return undefined;
   const values = [...new Map(having.flatMap((result) => result[kind]).map((part) => [part.value, part.questions]))];
+  const cell = (result: EvalResult, value: string) =>
+    partCell(
+      result[kind].find((part) => part.value === value),
+      Math.max(0, lookOf(report, result)),
+    );
+  const valueWords = ([value, questions]: readonly [string, number]) =>
+    html`<bdi>${value}</bdi><br><small>${count(questions, 'question')}</small>`;
+  const table =
+    values.length <= mostColumns
+      ? html`<thead><tr><th class="text">Model</th>${values.map((value) => html`<th>${valueWords(value)}</th>`)}</tr></thead>
+<tbody>${having.map((result) => html`<tr>${nameCell(report, result)}${values.map(([value]) => cell(result, value))}</tr>`)}</tbody>`
+      : html`<thead><tr><th class="text"></th>${having.map((result) => html`<th class="name">${nameWords(report, result)}</th>`)}</tr></thead>
+<tbody>${values.map((value) => html`<tr><th scope="row" class="text">${valueWords(value)}</th>${having.map((result) => cell(result, value[0]))}</tr>`)}</tbody>`;
   return html`<h3>By ${word}</h3>
-<p class="soft">Greedy pass@1 in %, with its interval; the number of questions under each ${word}.</p>
+<p class="soft">Greedy pass@1 in %, with its interval, and the number of questions of each ${word}.</p>
 <div class="scroll"><table>
-<thead><tr><th class="text">Model</th>${values.map(([value, questions]) => html`<th><bdi>${value}</bdi><br><small>${count(questions, 'question')}</small></th>`)}</tr></thead>
-<tbody>${having.map(
-    (result) =>
-      html`<tr>${nameCell(report, result)}${values.map(([value]) =>
-        partCell(
-          result[kind].find((part) => part.value === value),
-          Math.max(0, lookOf(report, result)),
-        ),
-      )}</tr>`,
-  )}</tbody>
+${table}
 </table></div>`;
 }
 

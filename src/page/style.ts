@@ -36,6 +36,7 @@ thead th { color: var(--soft); font-weight: 500; font-size: 0.84rem; vertical-al
 th:first-child, td.text:first-child { padding-left: 0; }
 th:last-child, td:last-child { padding-right: 0; }
 .text { text-align: left; white-space: normal; overflow-wrap: anywhere; min-width: 10.5rem; }
+.name { white-space: normal; overflow-wrap: anywhere; min-width: 7rem; }
 .pair { min-width: 17rem; }
 .pair ~ .plot { width: 28%; }
 .word { text-align: left; }

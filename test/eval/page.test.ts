@@ -116,6 +116,21 @@ test('figures stand in the tables: the leaderboard by score, comparisons with co
   t.deepEqual(comparison?.slice(2), ['+20.0+5.0 to +35.0', '2 : 8', '0.0200', '0.0400', 'told apart']);
 });
 
+test('many subjects stand below each other, the models beside each other', (t) => {
+  const report = reportOf(String);
+  const subjects = Array.from({length: 19}, (_, i) => ({
+    value: `subject ${i}`,
+    questions: 10 + i,
+    scores: [{name: 'greedy', interval: interval(i / 20, 0, 1)}],
+  }));
+  const page = toPage({...report, results: report.results.map((result) => ({...result, subjects}))});
+  const rows = elementsOf(readMarkup(page))
+    .filter(({name}) => name === 'tr')
+    .map(cellsOf);
+  t.true(rows.some((row) => row.join('|') === '|bob|ann'));
+  t.true(rows.some((row) => row.join('|') === 'subject 1828 questions|90.00.0 – 100.0|90.00.0 – 100.0'));
+});
+
 test('hostile names and texts, wherever they come from, add no element and no attribute', (t) => {
   const plain = elementsOf(readMarkup(toPage(reportOf(String), shownOf(String))));
   for (const hostile of hostileTexts) {
