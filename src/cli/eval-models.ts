@@ -1,4 +1,5 @@
 import {availableParallelism} from 'node:os';
+import path from 'node:path';
 import type {RunConfig} from '../config.js';
 import {type SamplingSettings, samplingKeys} from '../config-sampling.js';
 import {modelIdentity} from '../eval/identity.js';
@@ -43,11 +44,22 @@ export async function findEvalModels(paths: readonly string[], options: ModelOpt
   const firsts = distinct.map((place) => found[places.indexOf(place)] as FoundModel);
   const runtime = new SharedRuntime(options.device);
   const models: EvalModel[] = [];
-  for (const {name, folder} of firsts) {
-    const isTwice = firsts.filter((other) => other.name === name).length > 1;
-    models.push(await evalModel({name, folder, shown: isTwice ? folder : name}, options, runtime));
-  }
+  const names = shortNames(firsts.map(({folder}) => path.resolve(folder)));
+  for (const [i, {name, folder}] of firsts.entries())
+    models.push(await evalModel({name, folder, shown: names[i] as string}, options, runtime));
   return {models, named: places.map((place) => distinct.indexOf(place))};
+}
+
+/** The end of each path, as much of it as no other ends with: `start/qwen` and `final/qwen`. */
+export function shortNames(folders: readonly string[]): string[] {
+  const parts = folders.map((folder) => folder.split(path.sep).filter((part) => part !== ''));
+  return parts.map((own, i) => {
+    const tail = (of: readonly string[], length: number) => of.slice(-length).join('/');
+    const isShared = (length: number) => parts.some((other, j) => j !== i && tail(other, length) === tail(own, length));
+    let length = 1;
+    while (length < own.length && isShared(length)) length++;
+    return isShared(length) ? (folders[i] as string) : tail(own, length);
+  });
 }
 
 async function evalModel(
