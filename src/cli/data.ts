@@ -3,7 +3,7 @@ import {runSchema} from '../config.js';
 import {readConfigFile} from '../config-file.js';
 import {type Benchmark, benchmarks, isThere} from '../data/benchmarks.js';
 import {type DataDescription, describeQuestions} from '../data/describe.js';
-import {findOverlap, type SharedQuestion} from '../data/overlap.js';
+import {describeNear, describeSame, findOverlap, nearestFirst} from '../data/overlap.js';
 import type {QuestionFormat} from '../data/questions.js';
 import {benchmarkOf, readSource} from '../data/source.js';
 import {IlrError} from '../errors.js';
@@ -156,7 +156,7 @@ function textOf(described: DataDescription): string {
     ...countsLine('levels', levels),
     ...countsLine('subjects', subjects),
     ...(repeated.length > 0
-      ? [`  repeated: ${repeated.length} have the words of an earlier one: ${examples(repeated)}`]
+      ? [`  repeated: ${repeated.length} have the words of an earlier one: ${examples(repeated.map(describeSame))}`]
       : []),
     ungradable === undefined
       ? '  gold answers: programs are graded by their tests; --reward code reads them'
@@ -166,7 +166,7 @@ function textOf(described: DataDescription): string {
           .map(({id, answer}) => `\n    ${id}: ${JSON.stringify(answer.slice(0, 80))}`)
           .join(''),
     ...overlaps.flatMap(({against, questions: total, same, near}) => [
-      `  against ${against} (${total} questions): ${same.length} the same, ${near.length} nearly so${same.length + near.length > 0 ? `: ${examples([...same, ...near])}` : ''}`,
+      `  against ${against} (${total} questions): ${same.length} the same, ${near.length} nearly so${same.length + near.length > 0 ? `: ${examples([...same.map(describeSame), ...nearestFirst(near).map(describeNear)])}` : ''}`,
     ]),
     ...first.map(
       ({id, text, answer, tests}) =>
@@ -183,12 +183,8 @@ function countsLine(name: string, counts: Readonly<Record<string, number>>): str
   return [`  ${name}: ${shown.join(', ')}${entries.length > 30 ? `, … (${entries.length})` : ''}`];
 }
 
-function examples(pairs: readonly SharedQuestion[]): string {
-  const nearest = [...pairs].sort((a, b) => b.similarity - a.similarity).slice(0, 5);
-  const text = nearest.map(
-    ({id, other, similarity}) => `${id} ≈ ${other}${similarity === 1 ? '' : ` (${Math.round(100 * similarity)} %)`}`,
-  );
-  return `${text.join(', ')}${pairs.length > 5 ? ', …' : ''}`;
+function examples(texts: readonly string[]): string {
+  return `${texts.slice(0, 5).join('; ')}${texts.length > 5 ? '; …' : ''}`;
 }
 
 async function listText({folder, json}: DataArguments): Promise<string> {

@@ -5,7 +5,7 @@ export interface SharedQuestion {
   readonly id: string;
   /** In the other set. */
   readonly other: string;
-  /** Jaccard similarity of their runs of five words; 1 where the words are the same. */
+  /** Share of the runs of five words that both have: of all that one of them has, or, where the shorter is nearly whole in the longer, of the shorter's. */
   readonly similarity: number;
 }
 
@@ -22,12 +22,17 @@ export interface OverlapOptions {
 
 const runLength = 5;
 const minRuns = 6;
+/** A question of so many runs is found in a longer one too, such as with options below it. */
+const minContainedRuns = 12;
+const containment = 0.9;
 /** Sets made to be slow apart, nobody's question has as many that share its rarest words. */
 const maxCandidates = 500;
 
 /**
-Which questions stand in another set too. Exact up to the threshold: candidates come from an index of each question's rarest runs of words (prefix
-filtering, as in all-pairs similarity search), so that the time grows with the sets, not with their product.
+Which questions stand in another set too. None is missed: two that are similar share one of the rarest runs of either (prefix filtering, as in
+all-pairs similarity search), so that few are compared, and the time grows with the sets, not with their product.
+
+@param options.threshold - From 0 to 0.9.
 */
 export function findOverlap(
   questions: readonly Question[],
@@ -72,16 +77,25 @@ export function overlapWarnings(
   return Object.entries(tested).flatMap(([name, questions = []]) => {
     const {same, near} = findOverlap(questions, train);
     if (same.length + near.length === 0) return [];
-    const examples = [...same, ...[...near].sort((a, b) => b.similarity - a.similarity)].slice(0, 3);
+    const examples = [...same.map(describeSame), ...nearestFirst(near).map(describeNear)].slice(0, 3);
     return [
       `${same.length} of ${questions.length} ${name} questions are among the training questions too, and ${near.length} nearly so ` +
-        `(${name} ≈ training: ${examples.map(describe).join('; ')}). What is measured with them is no test.`,
+        `(${name} ≈ training: ${examples.join('; ')}). What is measured with them is no test.`,
     ];
   });
 }
 
-function describe({id, other, similarity}: SharedQuestion): string {
-  return `${id} ≈ ${other}${similarity === 1 ? ', the same words' : `, ${Math.round(100 * similarity)} %`}`;
+/** For messages and tables. */
+export function describeSame({id, other}: SharedQuestion): string {
+  return `${id} ≈ ${other}, the same words`;
+}
+
+export function describeNear({id, other, similarity}: SharedQuestion): string {
+  return `${id} ≈ ${other}, ${Math.round(100 * similarity)} %`;
+}
+
+export function nearestFirst(pairs: readonly SharedQuestion[]): SharedQuestion[] {
+  return [...pairs].sort((a, b) => b.similarity - a.similarity);
 }
 
 interface Shingled {
@@ -94,32 +108,42 @@ function nearPairs(questions: readonly Shingled[], others: readonly Shingled[], 
   const frequency = frequencies([...questions, ...others]);
   const rarestFirst = (runs: readonly number[]) =>
     [...runs].sort((a, b) => (frequency.get(a) as number) - (frequency.get(b) as number) || a - b);
-  // Two sets of a similarity of at least t share a run among their first |set| - ceil(t·|set|) + 1.
+  // What shares at least t of a set's runs has one of its first |set| - ceil(t·|set|) + 1.
   const prefix = (runs: readonly number[]) => runs.slice(0, runs.length - Math.ceil(threshold * runs.length) + 1);
 
-  const index = new Map<number, number[]>();
   const sets = others.map(({runs}) => new Set(runs));
-  for (const [i, {runs}] of others.entries()) {
-    if (runs.length < minRuns) continue;
-    for (const run of prefix(rarestFirst(runs))) {
-      const list = index.get(run);
-      if (list === undefined) index.set(run, [i]);
-      else list.push(i);
-    }
-  }
+  const sorted = others.map(({runs}) => (runs.length < minRuns ? [] : rarestFirst(runs)));
+  const byRarest = indexOf(sorted.map(prefix));
+  const byAny = indexOf(sorted);
   return questions.flatMap(({id, runs}) => {
     if (runs.length < minRuns) return [];
     const candidates = new Set<number>();
-    for (const run of prefix(rarestFirst(runs)))
+    const look = (index: ReadonlyMap<number, readonly number[]>, run: number) => {
       for (const i of index.get(run) ?? []) if (candidates.size < maxCandidates) candidates.add(i);
+    };
+    const own = rarestFirst(runs);
+    for (const run of prefix(own)) look(byAny, run);
+    for (const run of own) look(byRarest, run);
     let best: SharedQuestion | undefined;
     for (const i of candidates) {
-      const similarity = jaccard(runs, sets[i] as ReadonlySet<number>);
+      const similarity = similarityOf(runs, sets[i] as ReadonlySet<number>);
       if (similarity >= threshold && similarity > (best?.similarity ?? 0))
         best = {id, other: (others[i] as Shingled).id, similarity};
     }
     return best === undefined ? [] : [best];
   });
+}
+
+function indexOf(lists: readonly (readonly number[])[]): ReadonlyMap<number, readonly number[]> {
+  const index = new Map<number, number[]>();
+  for (const [i, runs] of lists.entries()) {
+    for (const run of runs) {
+      const list = index.get(run);
+      if (list === undefined) index.set(run, [i]);
+      else list.push(i);
+    }
+  }
+  return index;
 }
 
 function frequencies(sets: readonly Shingled[]): ReadonlyMap<number, number> {
@@ -128,9 +152,11 @@ function frequencies(sets: readonly Shingled[]): ReadonlyMap<number, number> {
   return counts;
 }
 
-function jaccard(runs: readonly number[], other: ReadonlySet<number>): number {
+function similarityOf(runs: readonly number[], other: ReadonlySet<number>): number {
   let shared = 0;
   for (const run of runs) if (other.has(run)) shared++;
+  const shorter = Math.min(runs.length, other.size);
+  if (shorter >= minContainedRuns && shared >= containment * shorter) return shared / shorter;
   return shared / (runs.length + other.size - shared);
 }
 
