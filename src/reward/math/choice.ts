@@ -32,7 +32,7 @@ export function optionOf(text: string): {readonly letter: string; readonly text:
 }
 
 const settled =
-  /(?:answer|choice|option|réponse|respuesta|antwort|答案)\W{0,6}(?:(?:is|est|es|ist|(?:should|must|would) be|:|：|是|为)\W{0,6})((?:(?!not\b|neither\b|no\b|either\b)[\p{L}']+\s+){0,3}?)["'(*\s]*([A-J])(?![\p{L}\p{N}'’])/giu;
+  /(?:answer|choice|option|réponse|respuesta|antwort|答案)\W{0,6}(?:(?:is|est|es|ist|(?:should|must|would) be|:|：|-|是|为)\W{0,6})((?:(?!not\b|neither\b|no\b|either\b)[\p{L}']+\s+){0,3}?)["'(*\s]*([A-J])(?![\p{L}\p{N}'’])/giu;
 const denied =
   /(?:\b(?:not|never|nor|neither|no|non|cannot|or|than)|n't|不是)\s*(?:an?\s+|the\s+|be\s+|option\s+)?\(?$/i;
 
@@ -63,7 +63,8 @@ export function proseChoice(text: string): string | undefined {
 /** "A train", "I think": an article or a pronoun. */
 function isWord(letter: string, behind: string, before = ''): boolean {
   return (
-    (letter === 'I' || (letter === 'A' && before === '')) && /^\s+(?!because|since|as\b|and\b|or\b)\p{Ll}/u.test(behind)
+    (letter === 'I' || (letter === 'A' && before === '')) &&
+    /^\s+(?!because|since|as\b|and\b|or\b|is\b|was\b|fits\b|must\b)\p{Ll}/u.test(behind)
   );
 }
 
