@@ -8,12 +8,10 @@ import {Places} from '../reward/code/sandbox/places.js';
 import {type Limits, openSandbox, type Sandbox} from '../reward/code/sandbox.js';
 import {type ReadTests, testReader} from '../reward/code/test-reader.js';
 import type {CodeTests} from '../types.js';
-import {openInput, readRow, writeLine} from './grade-input.js';
+import {type FieldNames, fieldNames, readJob} from './code-row.js';
+import {openInput, writeLine} from './grade-input.js';
 import {positive} from './options.js';
 import {print} from './terminal.js';
-
-export const fieldNames = ['tests', 'answer', 'entry_point', 'setup', 'prefix'] as const;
-type FieldName = (typeof fieldNames)[number];
 
 export interface CodeStreamOptions {
   readonly sandbox: Sandbox;
@@ -21,7 +19,7 @@ export interface CodeStreamOptions {
   readonly window?: number;
   readonly limits?: Partial<Limits>;
   /** Where the fields stand, in place of their own names. */
-  readonly fields?: Readonly<Partial<Record<FieldName, string>>>;
+  readonly fields?: FieldNames;
 }
 
 export interface CodeCounts {
@@ -84,41 +82,6 @@ export async function gradeCodeLines(
   return counts;
 }
 
-interface Job {
-  readonly tests: CodeTests;
-  readonly answer: string;
-}
-
-function readJob(line: string, names: Readonly<Partial<Record<FieldName, string>>>): Job | string {
-  const row = readRow(line);
-  if (typeof row === 'string') return row;
-  const get = (field: FieldName) => {
-    const name = names[field] ?? field;
-    return Object.hasOwn(row, name) && row[name] !== null ? row[name] : undefined;
-  };
-  const problem = (field: FieldName, expected: string) =>
-    `expected ${expected} in "${names[field] ?? field}"; --field ${field}=<name> names another field`;
-  const [asserts, answer, setup] = [textsOf(get('tests')), get('answer'), textsOf(get('setup') ?? [])];
-  const [entryPoint, prefix] = [get('entry_point'), get('prefix')];
-  if (asserts === undefined || asserts.length === 0) return problem('tests', 'text or a list of texts');
-  if (typeof answer !== 'string') return problem('answer', 'text');
-  if (setup === undefined) return problem('setup', 'text or a list of texts');
-  if (entryPoint !== undefined && typeof entryPoint !== 'string') return problem('entry_point', 'text');
-  if (prefix !== undefined && typeof prefix !== 'string') return problem('prefix', 'text');
-  const tests = {
-    asserts,
-    ...(setup.length > 0 && {setup: setup.join('\n')}),
-    ...(entryPoint !== undefined && {entryPoint}),
-    ...(prefix !== undefined && {prefix}),
-  };
-  return {tests, answer};
-}
-
-function textsOf(value: unknown): readonly string[] | undefined {
-  if (typeof value === 'string') return [value];
-  return Array.isArray(value) && value.every((item) => typeof item === 'string') ? value : undefined;
-}
-
 const maxRemembered = 1000;
 
 /** Many answers to one question usually stand together: its tests are read once. */
@@ -178,7 +141,7 @@ function report({lines, correct, malformed, ungradable, failed}: CodeCounts): vo
   if (malformed + failed > 0) process.exitCode = 1;
 }
 
-function fieldsOf(value: string, before: Readonly<Partial<Record<FieldName, string>>> = {}) {
+function fieldsOf(value: string, before: FieldNames = {}) {
   const [, name, field] = /^([^=]+)=(.+)$/.exec(value) ?? [];
   const known = fieldNames.find((one) => one === name);
   if (known === undefined) {

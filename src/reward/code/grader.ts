@@ -3,10 +3,10 @@ import type {CodeTests} from '../../types.js';
 import {type Check, describeCheck, holds} from './check.js';
 import {judge} from './judge.js';
 import {findProgram} from './program.js';
-import {runScript} from './python.js';
-import type {Limits, Sandbox, SandboxResult} from './sandbox.js';
+import {type Outcome, runCalls} from './run-program.js';
+import type {Limits, Sandbox} from './sandbox.js';
 import type {ReadTests} from './test-reader.js';
-import {decodeValue, type PyValue, showValue} from './value.js';
+import {type PyValue, showValue} from './value.js';
 
 export interface CodeGrade {
   readonly correct: boolean;
@@ -60,59 +60,6 @@ export async function gradeProgram(
 
 export function whyNone({unsupported}: ReadTests): string {
   return unsupported[0]?.reason ?? 'no assert calls the program';
-}
-
-/** What a call returned, or why it returned nothing. */
-type Outcome = {readonly value: PyValue} | {readonly failure: string};
-
-interface Job {
-  /** Runs first, so that its imports and helpers are there; no matter whether it runs. */
-  readonly prelude: string;
-  readonly program: string;
-  readonly setup: string;
-  readonly imports: readonly string[];
-  readonly calls: readonly string[];
-}
-
-/** `python/values.py` stops at 256 KB for each. */
-const maxReplyBytes = 2 ** 22;
-
-/** Of several replies for one call the first counts: a program may write here too, but can say no more than it could return. */
-async function runCalls(
-  sandbox: Sandbox,
-  job: Job,
-  limits?: Partial<Limits>,
-  signal?: AbortSignal,
-): Promise<readonly Outcome[]> {
-  const {lines, result} = await runScript(sandbox, 'run_program.py', job, {outputBytes: maxReplyBytes, ...limits}, signal);
-  const outcomes: Outcome[] = [];
-  let ended = `${describeEnd(result)}`;
-  for (const [kind, index, data] of lines) {
-    if (kind === 'failed') ended = `the program does not load: ${printed(index)}`;
-    const isFirst = typeof index === 'number' && index in job.calls && !(index in outcomes);
-    if (isFirst && kind === 'value') outcomes[index] = decode(data);
-    if (isFirst && kind === 'error') outcomes[index] = {failure: printed(data)};
-  }
-  return job.calls.map((_, i) => outcomes[i] ?? {failure: ended});
-}
-
-function decode(data: unknown): Outcome {
-  try {
-    return {value: decodeValue(data)};
-  } catch {
-    return {failure: 'the program wrote over its reply'};
-  }
-}
-
-function printed(data: unknown): string {
-  return typeof data === 'string' ? data.slice(0, 300) : 'an error';
-}
-
-function describeEnd({status, signal, exitCode, seconds}: SandboxResult): string {
-  if (status === 'timeout') return `no result within ${seconds.toFixed(0)} s`;
-  if (status === 'output') return 'more output than is allowed';
-  if (status === 'killed') return `killed by ${signal}: out of CPU time or memory, or crashed`;
-  return `the program ended by itself (exit code ${exitCode})`;
 }
 
 /** Of each check, undefined where it holds, else why not. */

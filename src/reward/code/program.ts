@@ -69,10 +69,22 @@ function chooseBlock(blocks: readonly Block[], names: readonly string[]): string
   const named = blocks.filter(({language}) => language !== '' && python.test(language));
   const plain = blocks.filter(({language}) => language === '');
   for (const group of [named, plain]) {
-    const chosen = group.findLast(({code}) => defines(code, names)) ?? group.at(-1);
-    if (chosen) return chosen.code;
+    const codes = group.map(({code}) => (defines(code, names) ? code : dedent(code)));
+    const chosen = codes.findLast((code) => defines(code, names)) ?? group.at(-1)?.code;
+    if (chosen !== undefined) return chosen;
   }
   return undefined;
+}
+
+/** Without the blanks that every line begins with. */
+function dedent(code: string): string {
+  const lines = code.split('\n').filter((line) => line.trim() !== '');
+  let indent = /^[ \t]*/.exec(lines[0] ?? '')?.[0] ?? '';
+  for (const line of lines) {
+    const end = [...indent].findIndex((blank, i) => line[i] !== blank);
+    if (end >= 0) indent = indent.slice(0, end);
+  }
+  return indent === '' ? code : code.replace(new RegExp(`^${indent}`, 'gm'), '');
 }
 
 function withPrefix(code: string, {names, prefix}: ProgramQuery): string {

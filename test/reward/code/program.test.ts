@@ -25,6 +25,7 @@ test('fences of any length and indentation, with attributes, CRLF, and one that 
   t.is(find(`~~~~python\n${add}\n~~~~`), add);
   t.is(find(`\`\`\`\`python\n${add}\n"""\n\`\`\`\nx\n\`\`\`\n"""\n\`\`\`\``), `${add}\n"""\n\`\`\`\nx\n\`\`\`\n"""`);
   t.is(find(`1. So:\n   \`\`\`python title="a.py"\n   def add(a, b):\n       return a + b\n   \`\`\``), add);
+  t.is(find(fence(`\n    import re\n\n${add.replace(/^/gm, '    ')}`)), `\nimport re\n\n${add}`);
   t.is(find(fence(add).replaceAll('\n', '\r\n')), add);
   t.is(find(`\`\`\`python\n${add}`), add);
   t.is(find(`\`\`\`python\n${add}`, {isCutOff: true}), undefined);
