@@ -16,12 +16,18 @@ export class PullProgress {
   private readonly now: () => number;
   private readonly received: {readonly at: number; readonly bytes: number}[] = [];
   private lineAt: number;
+  private begun = false;
 
   constructor(output: Output, name: string, now: () => number = Date.now) {
     this.screen = new Screen(output, now);
     this.name = name;
     this.now = now;
     this.lineAt = now();
+  }
+
+  /** True when it is known what is to be downloaded. */
+  get hasBegun(): boolean {
+    return this.begun;
   }
 
   /** A line that stays. */
@@ -36,6 +42,7 @@ export class PullProgress {
 
   readonly onEvent = (event: PullEvent): void => {
     if (event.type === 'progress') this.onProgress(event);
+    if (event.type === 'plan') this.begun = true;
     if (event.type === 'file' && event.state === 'downloaded')
       this.line(`downloaded ${event.path} (${bytesText(event.bytes)})`);
     if (event.type === 'plan' && event.files > 0)

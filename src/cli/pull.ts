@@ -83,14 +83,22 @@ async function pullCommand(what: string, options: PullArguments): Promise<void> 
     if (options.json) print(process.stdout, `${jsonText(result, 2)}\n`);
     else progress.line(`${summary(result)}\n${nextStep(wanted, result)}`);
   } catch (error) {
-    if (!isInterruption(error, interrupt.first)) throw error;
-    process.exitCode = interruptedExitCode;
     const again = commandLine(['ilr-native', ...process.argv.slice(2)]);
+    if (!isInterruption(error, interrupt.first)) throw progress.hasBegun ? withNextStep(error, again) : error;
+    process.exitCode = interruptedExitCode;
     progress.line(`Stopped; what was downloaded is kept. To go on: ${again}`);
   } finally {
     progress.finish();
     interrupt.dispose();
   }
+}
+
+/** A full disk, a server or a network that fails: the same command goes on. */
+function withNextStep(error: unknown, again: string): unknown {
+  if (!IlrError.is(error) || error.code !== 'ILR_IO') return error;
+  return new IlrError(error.code, `${error.message}\nWhat is there is kept. To go on: ${again}`, {
+    cause: error,
+  });
 }
 
 interface Wanted extends Pick<PullOptions, 'repository' | 'folder' | 'include' | 'revision'> {

@@ -45,16 +45,13 @@ export async function withRetries<T>(work: () => Promise<T>, options: RetryOptio
 
 function pauseOf({message, retryAfterMs, cause}: TransientError, failed: number, limits: HubLimits): number {
   if (failed >= limits.attempts)
-    throw new IlrError('ILR_IO', `${message}, in ${failed} attempts; try again later, what is there already is kept`, {
+    throw new IlrError('ILR_IO', `${message}, in ${failed} attempts; try again later`, {
       cause,
     });
   const own = Math.min(limits.maxDelayMs, limits.firstDelayMs * 2 ** (failed - 1));
   if (retryAfterMs === undefined) return own;
   if (retryAfterMs > limits.maxRetryAfterMs)
-    throw new IlrError(
-      'ILR_IO',
-      `${message}, and asks to come back in ${Math.ceil(retryAfterMs / 1000)} s; what is there already is kept`,
-    );
+    throw new IlrError('ILR_IO', `${message}, and asks to come back in ${Math.ceil(retryAfterMs / 1000)} s`);
   return Math.max(own, retryAfterMs);
 }
 

@@ -24,7 +24,7 @@ function cli(args: readonly string[], env: NodeJS.ProcessEnv = {}, bin = path.jo
 test('help names every command and how to start', async (t) => {
   const {code, stdout} = await cli(['--help']);
   t.is(code, 0);
-  for (const command of ['setup', 'doctor', 'demo', 'train', 'eval', 'sample'])
+  for (const command of ['setup', 'doctor', 'demo', 'train', 'eval', 'pull', 'sample'])
     t.regex(stdout, new RegExp(`^ {2}${command} `, 'm'));
   t.regex(stdout, /Start here:/);
   t.is((await cli(['--version'])).stdout.trim(), packageVersion(root));
