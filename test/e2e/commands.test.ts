@@ -7,6 +7,8 @@ import test from 'ava';
 import {packageRoot} from '../../src/native/paths.js';
 import {latestCheckpoint} from '../../src/record/checkpoint.js';
 import {readMetrics, withoutClock} from '../../src/record/metrics.js';
+import {type ReadEvent, readEvents} from '../helpers/events.js';
+import {readMarkup, textOf} from '../helpers/markup.js';
 import {writeTinyRun} from '../helpers/tiny-run.js';
 
 const cli = path.join(packageRoot(), 'bin', 'ilr-native.js');
@@ -220,6 +222,19 @@ test('Ctrl-C finishes the step, saves and tells the command that goes on; that c
   const metrics = async (output: string) =>
     (await readMetrics(path.join(folder, output, 'metrics.jsonl'))).map(withoutClock);
   t.deepEqual(await metrics('stopped'), await metrics('whole'));
+  // The other forms of the metrics hold each step once as well, and a page of the run lies beside them.
+  const events = async (output: string) => {
+    const names = (await readdir(path.join(folder, output))).filter((name) => name.includes('tfevents')).sort();
+    const files = await Promise.all(names.map((name) => readFile(path.join(folder, output, name))));
+    return files.flatMap(readEvents).filter(({scalars}) => scalars !== undefined);
+  };
+  const lossOf = (found: readonly ReadEvent[]) => found.map(({step, scalars}) => [step, scalars?.['ann/loss']]);
+  t.deepEqual(lossOf(await events('stopped')), lossOf(await events('whole')));
+  t.true((await events('whole')).length > 1);
+  for (const output of ['whole', 'stopped']) {
+    const page = readMarkup(await readFile(path.join(folder, output, 'report.html'), 'utf8'));
+    t.regex(textOf(page), /Finished after \d steps?\./);
+  }
 });
 
 test('a second Ctrl-C stops at once with what is saved, and the run can go on', async (t) => {
