@@ -24,7 +24,7 @@ export const defaultLimits: HubLimits = {
   firstDelayMs: 1000,
   maxDelayMs: 30_000,
   maxRetryAfterMs: 300_000,
-  stallMs: 30_000,
+  stallMs: 20_000,
   stallBytes: 4096,
   redirects: 10,
   jobs: 4,

@@ -16,7 +16,7 @@ export interface HubFile {
 
 export type AskOptions = Pick<OpenOptions, 'repository' | 'signal'> & Pick<RetryOptions, 'onRetry'>;
 
-const revisionSchema = z.object({sha: z.string().regex(/^[0-9a-f]{40,64}$/)});
+const revisionSchema = z.object({sha: z.string().regex(/^\w{1,64}$/)});
 
 const entrySchema = z.object({
   type: z.string(),

@@ -23,5 +23,5 @@ export function localModel(folder: string, text: string, env: Env): string {
 
 /** What to do where a model is not there: for a text that may be an id of the hub. */
 export function pullHint(text: string): string {
-  return isRepositoryId(text) ? `; to get it from the Hugging Face Hub: ilr-native pull ${text}` : '';
+  return isRepositoryId(text) ? `; if it is a model of the Hugging Face Hub: ilr-native pull ${text}` : '';
 }

@@ -67,7 +67,7 @@ stays for the next call, but bytes whose checksum is wrong.
 */
 export async function pull(options: PullOptions): Promise<PullResult> {
   const {settings, limits, userAgent, signal} = options;
-  const client = new HubClient(settings, {...defaultLimits, ...limits}, userAgent);
+  const client = new HubClient(settings, limitsOf(settings, limits), userAgent);
   try {
     return await pullFrom(client, options);
   } catch (error) {
@@ -75,6 +75,10 @@ export async function pull(options: PullOptions): Promise<PullResult> {
   } finally {
     await client.close();
   }
+}
+
+function limitsOf({stallMs}: HubSettings, limits: Partial<HubLimits> = {}): HubLimits {
+  return {...defaultLimits, ...(stallMs !== undefined && {stallMs}), ...limits};
 }
 
 async function pullFrom(client: HubClient, options: PullOptions): Promise<PullResult> {

@@ -10,11 +10,13 @@ export interface HubSettings {
   readonly endpoint: string;
   readonly token?: string;
   readonly isOffline: boolean;
+  /** Milliseconds, in the place of `HubLimits.stallMs`. */
+  readonly stallMs?: number;
   readonly proxies: {readonly httpProxy: string; readonly httpsProxy: string; readonly noProxy: string};
 }
 
 /**
-HF_ENDPOINT, HF_HUB_OFFLINE, the proxies (HTTP_PROXY, HTTPS_PROXY, NO_PROXY) and the token: HF_TOKEN, else the file that
+HF_ENDPOINT, HF_HUB_OFFLINE, HF_HUB_DOWNLOAD_TIMEOUT, the proxies (HTTP_PROXY, HTTPS_PROXY, NO_PROXY) and the token: HF_TOKEN, else the file that
 `hf auth login` writes (HF_TOKEN_PATH, else $HF_HOME/token).
 
 @throws IlrError `ILR_INVALID_ARGUMENT` when one of them cannot be used, `ILR_IO` when the file of the token cannot be read.
@@ -28,7 +30,8 @@ export async function readHubSettings(env: Env): Promise<HubSettings> {
   };
   for (const name of ['HTTP_PROXY', 'HTTPS_PROXY']) checkProxy(name, proxy(name));
   const token = isTrue(env.HF_HUB_DISABLE_IMPLICIT_TOKEN) ? undefined : await readToken(env);
-  return {...settings, ...(token !== undefined && {token})};
+  const stallMs = timeoutOf(env.HF_HUB_DOWNLOAD_TIMEOUT);
+  return {...settings, ...(token !== undefined && {token}), ...(stallMs !== undefined && {stallMs})};
 }
 
 const isTrue = (text: string | undefined): boolean => /^(1|on|yes|true)$/i.test(text ?? '');
@@ -47,6 +50,15 @@ function endpointOf(text: string): string {
 function checkProxy(name: string, text: string): void {
   if (text === '' || /^(https?|socks5?):$/.test(urlOf(text)?.protocol ?? '')) return;
   throw new IlrError('ILR_INVALID_ARGUMENT', `${name}: expected an address such as http://proxy.example.org:3128`);
+}
+
+function timeoutOf(seconds: string | undefined): number | undefined {
+  if (seconds === undefined || seconds === '') return undefined;
+  if (/^\d{1,5}$/.test(seconds) && Number(seconds) > 0) return 1000 * Number(seconds);
+  throw new IlrError(
+    'ILR_INVALID_ARGUMENT',
+    `HF_HUB_DOWNLOAD_TIMEOUT: expected whole seconds above 0, got ${JSON.stringify(seconds)}`,
+  );
 }
 
 function urlOf(text: string): URL | undefined {

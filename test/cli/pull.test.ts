@@ -83,7 +83,7 @@ test('a pulled model is found by its id', async (t) => {
   t.notRegex(sample.stderr, /ilr-native pull/);
   const other = await run('sample', 'owner/other', 'x').ended;
   t.is(other.code, 1);
-  t.regex(other.stderr, /to get it from the Hugging Face Hub: ilr-native pull owner\/other/);
+  t.regex(other.stderr, /if it is a model of the Hugging Face Hub: ilr-native pull owner\/other/);
 });
 
 test('a configuration that names a model which was not pulled says which command gets it', async (t) => {

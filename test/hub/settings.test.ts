@@ -44,6 +44,17 @@ test('a token, an endpoint or a proxy that cannot be used is refused without quo
   }
 });
 
+test('the time limit is in seconds', async (t) => {
+  const read = (seconds: string) => readHubSettings({HOME: '/nowhere', HF_HUB_DOWNLOAD_TIMEOUT: seconds});
+  t.is((await read('45')).stallMs, 45_000);
+  t.is((await read('')).stallMs, undefined);
+  for (const wrong of ['0', '-1', '1.5', 'soon'])
+    await t.throwsAsync(read(wrong), {
+      code: 'ILR_INVALID_ARGUMENT',
+      message: /^HF_HUB_DOWNLOAD_TIMEOUT: expected whole seconds above 0/,
+    });
+});
+
 test('endpoint, proxies and offline mode come from the environment', async (t) => {
   const settings = await readHubSettings({
     HOME: '/nowhere',
