@@ -48,7 +48,10 @@ class TestReader:
 
     def parse(self, index, text):
         try:
-            return ast.parse(text)
+            try:
+                return ast.parse(text)
+            except IndentationError:  # cut out of a function
+                return ast.Module(body=ast.parse("if True:\n" + text).body[0].body, type_ignores=[])
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             self.unsupported.append([index, describe(error)])
             return ast.Module(body=[], type_ignores=[])

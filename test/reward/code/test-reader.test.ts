@@ -41,6 +41,7 @@ sandboxTest('asserts are taken apart into calls and what is expected of them', a
     ['assert "x" in f(1)', "f(1) oracle 'x' in __value_0__"],
     ['assert f(1) + 1 == 3', 'f(1) oracle __value_0__ + 1 == 3'],
     ['assert all(y > 1 for y in f(1))', 'f(1) oracle all((y > 1 for y in __value_0__))'],
+    ['    assert f(1) == 1\n    assert f(2) == 2', 'f(1) eq 1; f(2) eq 2'],
     ['assert True, "always"', ''],
   ];
   const read = await Promise.all(cases.map(([assert]) => testReader(sandbox)({asserts: [assert]})));
