@@ -2,7 +2,7 @@ import path from 'node:path';
 import type {RunConfig} from '../config.js';
 import type {Split} from '../data/benchmark.js';
 import {overlapWarnings} from '../data/overlap.js';
-import {readSource} from '../data/source.js';
+import {benchmarkOf, readSource} from '../data/source.js';
 import {messageOf} from '../errors.js';
 import {requireMemory} from '../estimate/plan.js';
 import {hashWeights} from '../record/agent-folder.js';
@@ -128,7 +128,7 @@ async function hashFixedWeights(config: RunConfig): Promise<string | undefined> 
 
 /** The questions of a run. What is trained on and tested with too is warned of. */
 export async function readRunQuestions(
-  {data, eval: {data: test = data.test}}: RunConfig,
+  {data, eval: {data: test = data.test}, dialogue: {prompts}}: RunConfig,
   onEvent?: RunOptions['onEvent'],
 ): Promise<TrainOptions['questions']> {
   const warn = (message: string) => onEvent?.({type: 'warning', message});
@@ -147,6 +147,12 @@ export async function readRunQuestions(
     validation: data.validation === undefined ? undefined : await read(data.validation, 'validation'),
     test: test === undefined ? undefined : await read(test, 'test'),
   };
+  const {title, prompt} = benchmarkOf(data.train) ?? {};
+  if (prompt !== undefined && prompts.share.includes('\\boxed'))
+    warn(
+      `${title} asks for programs, but dialogue.prompts.share asks for an answer in \\boxed{}. Set it, such as to ` +
+        `${JSON.stringify(prompt)}, and dialogue.prompts.fuse likewise.`,
+    );
   const {train: training, ...tested} = questions;
   if (onEvent !== undefined) for (const message of overlapWarnings(training, tested)) warn(message);
   return questions;
