@@ -154,7 +154,7 @@ function summary({commit, folder, files, bytes, receivedBytes, removed, ...repos
 
 function nextStep({benchmark, isFound}: Wanted, {kind, id, folder, files}: PullResult): string {
   if (benchmark !== undefined && isFound)
-    return `To use it: ilr-native eval <model> --data ${benchmark}, or in a configuration data.train or data.test: ${benchmark}`;
+    return `To use it: ilr-native eval <model> --benchmarks ${benchmark}, or in a configuration data.train or data.test: ${benchmark}`;
   if (benchmark !== undefined && path.basename(folder) === benchmark)
     return `To use it: in a configuration data.folder: ${path.dirname(folder)} and data.train or data.test: ${benchmark}`;
   if (kind === 'dataset') {

@@ -223,7 +223,7 @@ test('a known data set is read after it was pulled', async (t) => {
   const {code, stdout, stderr} = await run('pull', 'MATH-500').ended;
   t.is(code, 0, stderr);
   t.regex(stdout, /1 file, .*checked/);
-  t.regex(stdout, /To use it: ilr-native eval <model> --data math500/);
+  t.regex(stdout, /To use it: ilr-native eval <model> --benchmarks math500/);
   t.is(hub.asked('README').length, 0);
   const {questions} = await readBenchmark('math500', {env});
   t.is(questions[0]?.text, 'What is 1 + 1?');
