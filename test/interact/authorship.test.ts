@@ -1,6 +1,7 @@
 import {readFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import test from 'ava';
+import {debate} from '../../src/interact/debate.js';
 import type {Completion, GenerateRequest, Generation} from '../../src/policy.js';
 import {sequenceAt} from '../../src/ragged.js';
 import {type FolderText, loadAgentText} from '../../src/text/load.js';
@@ -148,6 +149,48 @@ runs(
           {role: 'assistant', content: ['a']},
           {role: 'user', content: ['q']},
         ]);
+        t.is(rest, plain.filter((id) => addedIds.has(id)).length);
+      }
+    }
+  },
+);
+
+runs(
+  'across tokenizers, a debate reads what an agent wrote id for id, and of its peers nothing but text (skipped where ../shared is not here)',
+  async (t) => {
+    const texts = await Promise.all(
+      folders.map(async (folder) => (await loadAgentText(folder as string)) as FolderText),
+    );
+    const policies = texts.map((text) => new BabblingPolicy(text.vocabSize, text.stopIds[0] as number));
+    const agents = texts.map((text, i): Agent => {
+      return {name: `agent-${i}`, policy: policies[i] as BabblingPolicy, text, temperature: 1};
+    });
+    const rounds = 3;
+    const held = await debate(agents, sums.slice(0, 4), {seed: 1, dialogue: sumsConfig().dialogue, rounds});
+    for (const [i, text] of texts.entries()) {
+      const addedIds = await addedIdsOf(folders[i] as string);
+      const plain = text.promptIds([
+        ...Array.from({length: rounds}, () => [
+          {role: 'user' as const, content: ['q']},
+          {role: 'assistant' as const, content: ['a']},
+        ]).flat(),
+        {role: 'user', content: ['q']},
+      ]);
+      for (const last of held[rounds]?.[i] ?? []) {
+        const own = last.side.answers.slice(0, -1);
+        t.is(own.length, rounds);
+        let rest = 0;
+        let at = 0;
+        for (const answer of own) {
+          t.true(
+            policies[i]?.written.some(({ids}) => withoutStop(ids, text).join() === withoutStop(answer, text).join()),
+          );
+          const place = placeOf(withoutStop(answer, text), last.promptIds, at);
+          t.true(place >= 0, 'an own answer stands in the prompt of the last round as it was written');
+          rest += last.promptIds.subarray(at, place).filter((id) => addedIds.has(id)).length;
+          at = place + withoutStop(answer, text).length;
+        }
+        rest += last.promptIds.subarray(at).filter((id) => addedIds.has(id)).length;
         t.is(rest, plain.filter((id) => addedIds.has(id)).length);
       }
     }
