@@ -3,7 +3,7 @@ import {lstatSync, readlinkSync} from 'node:fs';
 import {promisify} from 'node:util';
 import {IlrError} from '../../../errors.js';
 import {pythonArgs, pythonEnv} from './bootstrap.js';
-import {findInterpreter, type Interpreter, libraryEnv} from './interpreter.js';
+import {findInterpreter, type Interpreter, libraryEnv, shownPlaces} from './interpreter.js';
 import {type Env, findProgram, type Launcher, unprivileged} from './launcher.js';
 import type {Limits} from './limits.js';
 import {seccompFilter} from './seccomp.js';
@@ -12,7 +12,7 @@ const getBubblewrap =
   'Install bubblewrap: apt-get install bubblewrap (Debian, Ubuntu), dnf install bubblewrap (Fedora), pacman -S bubblewrap (Arch).';
 
 /**
-bubblewrap: namespaces of its own for everything, /usr read-only and nothing else, three devices, no /proc, nothing that can be written.
+bubblewrap: namespaces of its own for everything, the interpreter with its libraries read-only, three devices, no /proc, nothing that can be written.
 
 @throws IlrError `ILR_UNSUPPORTED` where bwrap or a Python are not there.
 */
@@ -46,18 +46,16 @@ function wallArgs(interpreter: Interpreter, canDisableUserns: boolean): readonly
   return [
     ...['--unshare-all', '--unshare-user', ...(canDisableUserns ? ['--disable-userns'] : [])],
     ...['--die-with-parent', '--new-session', '--cap-drop', 'ALL', '--uid', '65534', '--gid', '65534'],
-    ...['--ro-bind', '/usr', '/usr', ...systemLinks()],
-    ...(interpreter.folder ? ['--ro-bind', interpreter.folder, interpreter.folder] : []),
+    ...shownPlaces(interpreter).flatMap((place) => ['--ro-bind', place, place]),
+    ...systemLinks(),
     ...['null', 'zero', 'urandom'].flatMap((name) => ['--dev-bind', `/dev/${name}`, `/dev/${name}`]),
     ...['--chdir', '/', ...Object.entries(env).flatMap(([name, value]) => ['--setenv', name, value])],
   ];
 }
 
-/** Where /lib and /lib64 are links into /usr, links; where they are folders, those. */
+/** Libraries are asked for below /lib and /lib64, which on most systems are links into /usr. */
 function systemLinks(): readonly string[] {
-  return ['/lib', '/lib64'].flatMap((place) => {
-    const entry = lstatSync(place, {throwIfNoEntry: false});
-    if (!entry) return [];
-    return entry.isSymbolicLink() ? ['--symlink', readlinkSync(place), place] : ['--ro-bind', place, place];
-  });
+  return ['/lib', '/lib64'].flatMap((place) =>
+    lstatSync(place, {throwIfNoEntry: false})?.isSymbolicLink() ? ['--symlink', readlinkSync(place), place] : [],
+  );
 }

@@ -88,7 +88,7 @@ export function runConfined(
         seconds: (performance.now() - start) / 1000,
       });
     });
-    send(child.stdio[3] as Writable | undefined, descriptor3);
+    send(child.stdio?.[3] as Writable | undefined, descriptor3);
     if (signal?.aborted) abort();
   });
 }

@@ -1,8 +1,6 @@
-import {execFile} from 'node:child_process';
-import {chmod, chown, cp, mkdir, mkdtemp, readdir, realpath, rm, symlink} from 'node:fs/promises';
+import {chmod, chown, cp, mkdir, mkdtemp, realpath, rm, symlink} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import path from 'node:path';
-import {promisify} from 'node:util';
 import {IlrError} from '../../../errors.js';
 import {pythonArgs, pythonEnv} from './bootstrap.js';
 import {findInterpreter, type Interpreter, libraryEnv} from './interpreter.js';
@@ -85,28 +83,14 @@ if rules and libc.prctl(22, 2, ctypes.byref(Program(len(rules) // 8, rules)), 0,
     os._exit(72)
 `;
 
-/** A root folder with the interpreter, its standard library and the libraries that those are linked to, at the places they have here. */
-async function copyInterpreter({file, version, prefix}: Interpreter, root: string): Promise<void> {
-  const standard = path.join(prefix, 'lib', `python${version.split('.').slice(0, 2).join('.')}`);
-  const copy = async (from: string) => {
-    const filter = (source: string) => !['test', 'site-packages', 'dist-packages'].includes(path.basename(source));
-    await cp(from, path.join(root, from), {recursive: true, dereference: true, filter});
-  };
+/** A root folder with the interpreter, its standard library and the libraries that it is linked to, at the places they have here. */
+async function copyInterpreter({file, standard, libraries}: Interpreter, root: string): Promise<void> {
   await mkdir(path.join(root, 'usr'), {recursive: true});
   for (const name of ['lib', 'lib64']) {
     if ((await realpath(`/${name}`)) !== `/${name}`) await symlink(`usr/${name}`, path.join(root, name));
   }
-  await copy(standard);
-  await copy(file);
-  const extensions = path.join(standard, 'lib-dynload');
-  const linked = (await readdir(extensions)).filter((name) => name.endsWith('.so'));
-  for (const library of await librariesOf([file, ...linked.map((name) => path.join(extensions, name))])) {
-    await copy(path.join(await realpath(path.dirname(library)), path.basename(library)));
+  const filter = (source: string) => !['test', 'site-packages', 'dist-packages'].includes(path.basename(source));
+  for (const place of [...standard, file, ...libraries]) {
+    await cp(place, path.join(root, place), {recursive: true, dereference: true, filter});
   }
-}
-
-/** As the loader finds them; the loader itself too. */
-async function librariesOf(files: readonly string[]): Promise<ReadonlySet<string>> {
-  const {stdout} = await promisify(execFile)('ldd', [...files], {maxBuffer: 2 ** 24});
-  return new Set([...stdout.matchAll(/^\s+(?:\S+ => )?(\/\S+) \(/gm)].map(([, library]) => library as string));
 }

@@ -64,7 +64,7 @@ function ended(title: string, program: string, expected: Partial<SandboxResult>,
 stopped(
   'a fork bomb does not start',
   3,
-  'for start in (os.fork, os.forkpty, lambda: os.posix_spawn("/usr/bin/true", ["true"], {})): tried(start)',
+  'for start in (os.fork, os.forkpty, lambda: os.posix_spawn(sys.executable, ["python3", "-c", ""], {})): tried(start)',
 );
 stopped(
   'processes by raw system calls do not start',
@@ -82,7 +82,7 @@ import subprocess, multiprocessing
 def shell():
     if os.system("echo ran") != 0:
         raise OSError
-tried(subprocess.run, ["/usr/bin/true"])
+tried(subprocess.run, [sys.executable, "-c", ""])
 tried(shell)
 tried(multiprocessing.Process(target=print).start)`,
 );
@@ -222,7 +222,7 @@ tried(os.fork)`,
 );
 ended(
   'another program in place of Python keeps the limits',
-  'os.execv("/usr/bin/sleep", ["sleep", "1000"])',
+  'os.execv(sys.executable, ["python3", "-c", "import time; time.sleep(1000)"])',
   {status: 'timeout'},
   {wallSeconds: 0.7},
 );
@@ -238,6 +238,15 @@ for file in ("/etc/passwd", "/etc/hostname", "/proc/1/environ", "/proc/self/cmdl
 sandboxTest('folders of the host are not there', async (t, sandbox) => {
   const {stdout} = await attack(t, sandbox, 'print(sorted(os.listdir("/")), sorted(os.listdir("/dev")))');
   t.regex(stdout.toString(), /^\['dev', 'lib', 'lib64', 'usr'\] \['null', 'urandom', 'zero'\]\n$/);
+});
+sandboxTest('nothing of /usr is there but the interpreter with its libraries', async (t, sandbox) => {
+  const places = ['/usr/src', '/usr/local/src', '/usr/app', '/usr/share/doc', '/usr/lib/node_modules', '/usr/bin/env'];
+  const {stdout} = await attack(
+    t,
+    sandbox,
+    `print([place for place in ${JSON.stringify(places)} if os.path.exists(place)])`,
+  );
+  t.is(stdout.toString(), '[]\n');
 });
 sandboxTest('the environment holds nothing, and neither does memory above the stack', async (t, sandbox) => {
   process.env.ILR_TEST_SECRET = 'do not tell';
@@ -270,7 +279,7 @@ sandboxTest('nothing can be written', async (t, sandbox) => {
     `
 for place in ("/", ".", "/usr", "/usr/lib", "/tmp", "/var/tmp", "/dev", "/dev/shm", "/run", "/proc", "/home"):
     tried(open, os.path.join(place, "ilr-attack"), "w")
-for file in ("/proc/sys/kernel/core_pattern", "/proc/self/mem", "/usr/bin/env", os.__file__):
+for file in ("/proc/sys/kernel/core_pattern", "/proc/self/mem", sys.executable, os.__file__):
     tried(os.open, file, os.O_WRONLY)
 tried(os.unlink, os.__file__)
 tried(os.chmod, os.__file__, 0o777)
