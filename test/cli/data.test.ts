@@ -4,7 +4,8 @@ import {fileURLToPath} from 'node:url';
 import test from 'ava';
 import {describeSources} from '../../src/cli/data.js';
 import {readRunQuestions} from '../../src/cli/run.js';
-import {runSchema} from '../../src/config.js';
+import {type RunConfig, runSchema} from '../../src/config.js';
+import {readConfigFile} from '../../src/config-file.js';
 import type {TrainEvent} from '../../src/types.js';
 import {folderWith} from '../helpers/folder.js';
 
@@ -98,4 +99,36 @@ test('the command prints nothing that moves a terminal, and lists what is known'
   const list = await run();
   t.regex(list, /gsm8k +GSM8K: .*\n +train, test; here: test\n/);
   t.regex(list, /not here: ilr-native pull math500/);
+});
+
+test('a configuration names data sets: they stay names, and their folder is meant from the file', async (t) => {
+  const row = (question: string) => lines([{question, answer: '#### 2'}]);
+  const folder = await folderWith(t, {
+    'run.yaml':
+      'agents: [{name: a, model: .}]\ndata: {train: gsm8k, test: ./q.csv, folder: sets, answer: field}\neval: {data: gsm8k}\n',
+    'sets/gsm8k/train.jsonl': row('from train'),
+    'sets/gsm8k/test.jsonl': row('from test'),
+  });
+  const {config} = await readConfigFile(join(folder, 'run.yaml'));
+  t.like(config.data, {train: 'gsm8k', test: join(folder, 'q.csv'), folder: join(folder, 'sets')});
+  const {train: training, test: tested} = await readRunQuestions(config);
+  t.deepEqual([training[0]?.text, tested?.[0]?.text], ['from train', 'from test']);
+});
+
+test('training on programs with a prompt that asks for a box is warned of', async (t) => {
+  const task = {text: 'Double it.', task_id: 1, test_list: ['assert f(1) == 2'], code: 'def f(x): return 2 * x'};
+  const folder = await folderWith(t, {'mbpp/train.jsonl': lines([task])});
+  const config = (share?: string) =>
+    runSchema.parse({
+      agents: [{name: 'a', model: '.'}],
+      data: {train: 'mbpp', folder},
+      ...(share !== undefined && {dialogue: {prompts: {share}}}),
+    });
+  const warningsOf = async (given: RunConfig) => {
+    const events: TrainEvent[] = [];
+    await readRunQuestions(given, (event) => events.push(event));
+    return events.map((event) => (event.type === 'warning' ? event.message : ''));
+  };
+  t.regex((await warningsOf(config()))[0] as string, /MBPP asks for programs/);
+  t.deepEqual(await warningsOf(config('{question} Write a program.')), []);
 });

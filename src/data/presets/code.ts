@@ -29,10 +29,8 @@ function mbppParts(row: Row) {
 
 /** What the reference defines and a test calls; of several (a class that is an argument) the one that is called first. */
 function calledFunction(code: string, test: string): string | undefined {
-  const called = [...code.matchAll(/^(?:def|class)[ \t]+(\w+)/gm)].map(([, name]) => {
-    const name_ = name as string;
-    return {name: name_, at: test.search(new RegExp(`\\b${name_}\\s*\\(`))};
-  });
+  const defined = [...code.matchAll(/^(?:def|class)[ \t]+(\w+)/gm)].map((match) => match[1] as string);
+  const called = defined.map((name) => ({name, at: test.search(new RegExp(`\\b${name}\\s*\\(`))}));
   return called.filter(({at}) => at >= 0).sort((a, b) => a.at - b.at)[0]?.name;
 }
 
