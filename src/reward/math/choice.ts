@@ -32,7 +32,7 @@ export function optionOf(text: string): {readonly letter: string; readonly text:
 }
 
 const settled =
-  /(?:answer|choice|option|réponse|respuesta|antwort|答案)\W{0,6}(?:(?:is|est|es|ist|(?:should|must|would) be|:|：|-|是|为)\W{0,6})((?:(?!not\b|neither\b|no\b|either\b)[\p{L}']+\s+){0,3}?)["'(*\s]*([A-J])(?![\p{L}\p{N}'’])/giu;
+  /(?:answer|choice|option|réponse|respuesta|antwort|答案)\W{0,6}(?:(?:is|est|es|ist|(?:should|must|would) be|:|：|-|是|为)\W{0,6})((?:(?!not\b|neither\b|no\b|either\b)[\p{L}']+\s+){0,3}?)["'(*\s$]*([A-J])(?![\p{L}\p{N}'’^_]|\s*[+*/=<>](?!\*)|\s*-\s*[\d\\])/giu;
 const denied =
   /(?:\b(?:not|never|nor|neither|no|non|cannot|or|than)|n't|不是)\s*(?:an?\s+|the\s+|be\s+|option\s+)?\(?$/i;
 
@@ -42,8 +42,8 @@ export function proseChoice(text: string): string | undefined {
     const behind = text.slice(match.index + match[0].length);
     return match[2] === match[2]?.toUpperCase() ? !isWord(match[2] as string, behind, match[1]) : /^\W*$/.test(behind);
   });
-  const last = said.at(-1)?.[2];
-  if (last) return last.toUpperCase();
+  const last = said.at(-1);
+  if (last) return isOneOf(text, last) ? undefined : last[2]?.toUpperCase();
   const line = text.trimEnd().split('\n').at(-1)?.slice(-300) ?? '';
   for (const pattern of [
     /\(([A-J])\)/g,
@@ -54,10 +54,19 @@ export function proseChoice(text: string): string | undefined {
         !denied.test(line.slice(0, match.index)) &&
         !isWord(match[1] as string, line.slice(match.index + match[0].length)),
     );
-    const letter = letters.at(-1)?.[1];
-    if (letter) return letter;
+    const found = letters.at(-1);
+    if (found) return isOneOf(line, found) ? undefined : found[1];
   }
   return undefined;
+}
+
+/** `A or B`: who names two has not settled. */
+function isOneOf(text: string, match: RegExpExecArray): boolean {
+  const [before, behind] = [text.slice(0, match.index), text.slice(match.index + match[0].length)];
+  return (
+    /(?<![\p{L}'’])[A-J]\)?\s*(?:,|&|\/|and\b|or\b)\s*(?:and|or)?\s*\(?$/u.test(before) ||
+    /^\)?\s*(?:,|&|\/|and\b|or\b)\s*(?:and\s+|or\s+)?\(?[A-J](?![\p{L}'’])/u.test(behind)
+  );
 }
 
 /** "A train", "I think": an article or a pronoun. */

@@ -131,6 +131,7 @@ export function clean(answer: string): string {
     .replace(/(\d*)\.(\d{0,12})\\(?:overline|dot|bar)\s*\{(\d{1,12})\}/g, repeating)
     .replace(/(\d*)\.(\d{0,12}?)(?:(\d)\3{2,8}|(\d{2,6})\4{1,8})\s*(?:\.\.\.|\\[lc]?dots(?![a-z])|…)/g, repeating)
     .replace(/^(\d+)\s*(?:\\text\s*\{\s*to\s*\}|to)\s*(\d+)$/, '$1:$2')
+    .replace(/(\d)\s*(?:\\text\s*\{\s*)?dozen\b\s*\}?/gi, '$1\\cdot 12 ')
     .replace(
       /(\d)\s*(?:\\text\s*\{\s*)?(thousand|million|billion|trillion)\b\}?/gi,
       (_, digit, word) => `${digit}\\cdot 10^{${zeros[word.toLowerCase()]}}`,

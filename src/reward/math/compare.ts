@@ -3,6 +3,7 @@ import {canonical, childrenOf, type Node, numberOf, type Operator, some, variabl
 import type {Budget} from './budget.js';
 import {divide, minus, Sample, size} from './evaluate.js';
 import {matrixOf, vectorOf} from './matrix.js';
+import {equal} from './rational.js';
 import {areEqualSets, realSetOf} from './real-set.js';
 import {equalScalars, isConstant} from './scalar.js';
 
@@ -49,7 +50,7 @@ function equalPercents(gold: Node, answer: Node, options: CompareOptions, budget
   if (gold.kind === answer.kind) return areEqual(g, a, options, budget);
   const isValueEqual = isScalar(gold) && isScalar(answer) && equalScalars(gold, answer, options, budget);
   if (isValueEqual || options.percent === 'strict') return isValueEqual;
-  return areEqual(g, a, options, budget);
+  return g.kind !== 'percent' && a.kind !== 'percent' && areEqual(g, a, options, budget);
 }
 
 // --- Relations ---------------------------------------------------------------------------------
@@ -120,6 +121,13 @@ function areProportional(gold: Sides, answer: Sides, budget: Budget): boolean {
   return !isOrdered || (first.re > 0 && Math.abs(first.im) < 1e-9 * first.re);
 }
 
+/** `6 = 5`, two numbers. */
+function isContradiction(node: Node): boolean {
+  if (node.kind !== 'relation' || node.operators.length !== 1 || node.operators[0] !== '=') return false;
+  const [left, right] = node.items as [Node, Node];
+  return left.kind === 'number' && right.kind === 'number' && !equal(left.value, right.value);
+}
+
 interface Named {
   readonly name?: string;
   /** `x = 3` and `y = 3` are two lines. */
@@ -129,6 +137,7 @@ interface Named {
 
 /** `x = 5` is 5 where nothing but its name is told. */
 function equalNamedValues(gold: Node, answer: Node, options: CompareOptions, budget: Budget): boolean {
+  if (isContradiction(answer)) return false;
   const [g, a] = [namedValue(gold), namedValue(answer)];
   if (g === undefined || a === undefined) return false;
   if (g.value.kind === 'relation' || a.value.kind === 'relation') return false;

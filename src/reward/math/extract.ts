@@ -241,6 +241,9 @@ function percentBehind(text: string, at: number): string {
 
 const numberPattern =
   /(?<![\w.^_{/\\])(?:[-−+]\s?)?[$€£]?(?:(?:\d{1,3}(?:(?:,|\{,\}|,\\!|\\,| )\d{3})+(?!\d)|\d+)(?:[.,]\d+)?|\.\d+)(?:\s*\/\s*\d+(?:\.\d+)?)?(?:\s\d+\/\d+)?(?:\s*(?:\\?%|percent\b|pct\b))?/g;
+/** `not 5`, `x > 5`, `5 and a half` */
+const deniedBefore = /(?:[<>≤≥≠]|\\(?:[lg]eq?|[lg]t|neq?)|\bnot|n't|\bbut)\s*$/;
+const moreBehind = /^\s*(?:\+|\.\.|…|\\[lc]?dots|and a half)/;
 const barePattern =
   /(?<![\w\\^_{])[-−]?\d{0,12}\s?\\(?:[dt]?frac\s*\{[^{}]{1,60}\}\s*\{[^{}]{1,60}\}|sqrt\s*\{[^{}]{1,60}\})(?:\s?\\pi(?![a-z]))?/g;
 const unitBehind = /^(?:[cmk]?m|kg|g|s|h|ft|in|l|L)(?:[²³]|\^?\{?[23]\}?)?(?![A-Za-z\d_])/;
@@ -255,7 +258,9 @@ function lastNumber(text: string): Found | undefined {
     if (!/\d/.test(match[0])) continue;
     const behind = prose.slice(match.index + match[0].length, match.index + match[0].length + 12);
     if (/^[A-Za-z_]/.test(behind) && !unitBehind.test(behind)) continue;
-    last = {text: match[0].trim(), at: match.index};
+    const isOther =
+      deniedBefore.test(prose.slice(Math.max(0, match.index - 20), match.index)) || moreBehind.test(behind);
+    last = isOther ? undefined : {text: match[0].trim(), at: match.index};
   }
   // LaTeX without its dollars.
   for (const match of prose.matchAll(barePattern))

@@ -201,7 +201,9 @@ function answerOf(answer: string, extract: MathGradeOptions['extract']): Extract
     trimmed.length <= 300 &&
     !/\\(?:boxed|fbox)|####|answer|\$[^$]*[A-Za-z]{2,}\s[^$]*\$.*\$/i.test(trimmed) &&
     extract === undefined;
-  if (isBare && isAllMathematics(trimmed)) return {text: trimmed, by: 'whole'};
+  // Without a word, nothing in it is prose about the answer.
+  const isWordless = trimmed.length <= 40 && !/\n|\$|\p{L}/u.test(trimmed.replace(/\\[A-Za-z]+/g, ''));
+  if (isBare && (isWordless || isAllMathematics(trimmed))) return {text: trimmed, by: 'whole'};
   const found = extractAnswer(answer, extract);
   if (found) return found;
   return extract === undefined && trimmed !== '' && trimmed.length <= 100 ? {text: trimmed, by: 'whole'} : undefined;

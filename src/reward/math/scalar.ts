@@ -5,7 +5,7 @@ import type {CompareOptions} from './compare.js';
 import {exactValue, largeSamples, minus, negativeSample, Sample, size} from './evaluate.js';
 import {equal, toNumber} from './rational.js';
 
-const relativeTolerance = 1e-9;
+const relativeTolerance = 1e-11;
 /** A decimal answer stands for a fraction from this many digits on, and for an irrational gold. */
 const fractionDigits = 4;
 const irrationalDigits = 5;
