@@ -147,7 +147,7 @@ export class Sample {
     if (name === 'e') return real(Math.E);
     if (name === 'i') return {re: 0, im: 1};
     const value = 0.3 + 1.9 * hash(name, this.index);
-    if (this.index >= largeSamples) return real(31 * value);
+    if (this.index >= largeSamples) return real(hash(name, this.index + 1000) < 0.5 ? 31 * value : -31 * value);
     return real(this.index === negativeSample ? -value : value);
   }
 
@@ -249,7 +249,7 @@ export class Sample {
 
 /** Of this sample, every symbol is negative. */
 export const negativeSample = 3;
-/** From this sample on, symbols are far from zero: rounded down, small ones would all be the same. */
+/** From this sample on, symbols are far from zero, of either sign: small ones would all be rounded to the same, and |a + b| be |a| + |b|. */
 export const largeSamples = 6;
 
 /** Inverse trigonometric functions, real where they can be, else on the principal branch. */

@@ -130,6 +130,13 @@ function answerSentence(text: string): Found | undefined {
   return found && inner(firstSentence(found.text), found.at);
 }
 
+/** The last formula or number of a sentence in a box: `\\boxed{\\text{There are 17 of them}}`. */
+export function saidIn(box: string): string | undefined {
+  const sentence = box.replace(/\\(?:text|textbf|mathrm|mbox)\s*\{([^{}]*)\}/g, ' $1 ');
+  if ((sentence.replace(latex, ' ').match(/[A-Za-z]{2,}/g) ?? []).length < 3) return undefined;
+  return inner(sentence.trim(), 0)?.text;
+}
+
 const latex = /\\(?:begin|end|text|mathrm|operatorname)\s*\{[^{}]*\}|\\[A-Za-z]+/g;
 
 /** `So it is **42**`, at the end. */

@@ -4,12 +4,12 @@ import {choiceOf, goldChoice, optionOf, proseChoice, sameChoices} from './choice
 import {clean, maxAnswerLength} from './clean.js';
 import {areEqual, type CompareOptions} from './compare.js';
 import {NotMathematics} from './cursor.js';
-import {behindThinking, type Extracted, type Extractor, extractAnswer} from './extract.js';
+import {behindThinking, type Extracted, type Extractor, extractAnswer, saidIn} from './extract.js';
 import {numberToken} from './literal.js';
 import {parse} from './parse.js';
 import {areSameTimes} from './time.js';
 import {isName as isMathematicalName} from './tokens.js';
-import {areOtherAngles, unitSizes, withoutUnits} from './units.js';
+import {areOtherAngles, areOtherCounts, unitSizes, withoutUnits} from './units.js';
 import {areSameWords, nodeOfWords} from './words.js';
 
 export interface MathGradeOptions extends CompareOptions {
@@ -57,6 +57,7 @@ export function gradeMath(gold: string, answer: string, options: MathGradeOption
   // Two boxes may be one answer, or two steps of which the last is the answer; beside its letter, an option counts as well.
   for (const [gold, found] of [
     [wanted, extracted.last],
+    [wanted, isBoxed ? saidIn(extracted.text) : undefined],
     [wanted, letter === undefined ? optionOf(extracted.text)?.text : undefined],
     [optionOf(wanted)?.text, extracted.text],
   ]) {
@@ -145,6 +146,7 @@ function judge(
   const choice = goldChoice(gold.text);
   if (choice !== undefined && choiceOf(answer.text) === choice) return [true, 'the same choice'];
   if (areSameWords(gold.text, answer.text)) return [true, 'the same words'];
+  if (areOtherCounts(gold.raw, answer.raw)) return [false, 'other counts'];
   const sizes = unitSizes(gold.raw, answer.raw);
   if (sizes !== undefined) {
     const [g, a] = [sizes.gold, sizes.answer].map(({size, value}): Node => {
@@ -206,7 +208,8 @@ function answerOf(answer: string, extract: MathGradeOptions['extract']): Extract
   if (isBare && (isWordless || isAllMathematics(trimmed))) return {text: trimmed, by: 'whole'};
   const found = extractAnswer(answer, extract);
   if (found) return found;
-  return extract === undefined && trimmed !== '' && trimmed.length <= 100 ? {text: trimmed, by: 'whole'} : undefined;
+  const said = behindThinking(trimmed).trim();
+  return extract === undefined && said !== '' && said.length <= 100 ? {text: said, by: 'whole'} : undefined;
 }
 
 /** A number and its unit in words. */

@@ -212,6 +212,8 @@ class Parser extends Atoms {
     if (token.kind !== 'mark') return false;
     if (token.text === '|' || token.text === '‖') return this.bars === 0;
     if (token.text === '[' && this.isTurned) return false;
+    // `17 (students)`
+    if (token.text === '(' && this.peek(1).kind === 'word') return false;
     return ['(', '[', '{', '⦃', '⟨', '⌊', '⌈'].includes(token.text);
   }
 

@@ -97,3 +97,14 @@ const degrees = /\^\s*\{?\s*\\circ|°|\bdegrees?\b/;
 export function areOtherAngles(gold: string, answer: string): boolean {
   return degrees.test(gold) !== degrees.test(answer) && /\\pi(?![a-z])|π/.test(degrees.test(gold) ? answer : gold);
 }
+
+/** Whether both count the same things differently: `3 apples and 4 pears`, `4 apples and 3 pears`. */
+export function areOtherCounts(gold: string, answer: string): boolean {
+  const [g, a] = [countsIn(gold), countsIn(answer)];
+  return g.size > 1 && g.size === a.size && [...g].some(([thing, count]) => a.has(thing) && a.get(thing) !== count);
+}
+
+function countsIn(text: string): ReadonlyMap<string, string> {
+  const counted = text.replace(/\\text\s*\{([^{}]*)\}/g, ' $1 ').matchAll(/(\d+)\s+([a-z]{3,})/gi);
+  return new Map([...counted].map(([, count, thing]) => [(thing as string).toLowerCase(), count as string]));
+}

@@ -33,7 +33,7 @@ const parts: Readonly<Record<string, number>> = {
   hundredth: 100,
 };
 
-/** `twelve`, `forty-two`, `two hundred and five`, `a dozen`; undefined where the words are no whole number below a million. */
+/** `twelve`, `forty-two`, `two hundred and five`, `a dozen`; undefined where the words are no whole number of millions, thousands and less. */
 export function numberWord(words: string): number | undefined {
   if (/^(?:one )?dozen$/.test(words)) return 12;
   let total = 0;
@@ -50,7 +50,8 @@ export function numberWord(words: string): number | undefined {
       if (current !== undefined && (current === 0 || current % 100 !== 0)) return undefined;
       current = (current ?? 0) + 20 + 10 * ten;
     } else if (word === 'hundred' && (current ?? 1) < 10) current = 100 * (current ?? 1);
-    else if (word === 'thousand' && total === 0) [total, current] = [1000 * (current ?? 1), undefined];
+    else if (word === 'million' && total === 0) [total, current] = [1e6 * (current ?? 1), undefined];
+    else if (word === 'thousand' && total % 1e6 === 0) [total, current] = [total + 1000 * (current ?? 1), undefined];
     else if (word !== 'and' || (current ?? total) === 0) return undefined;
   }
   return current === undefined && total === 0 ? undefined : total + (current ?? 0);
@@ -90,8 +91,13 @@ const synonyms: readonly (readonly [pattern: RegExp, word: string])[] = [
   [/^(?:all|every|any) (?:real numbers?|reals?)(?: [a-z])?$|^mathbbr$/, 'all real numbers'],
 ];
 
+const ordinals = 'first second third fourth fifth sixth seventh eighth ninth tenth'.split(' ');
+
 function meaningOf(text: string): string {
-  const words = plainWords(text);
+  const words = plainWords(text).replace(
+    /^(\d{1,2})(?:st|nd|rd|th)$/,
+    (whole, number) => ordinals[Number(number) - 1] ?? whole,
+  );
   return synonyms.find(([pattern]) => pattern.test(words))?.[1] ?? words;
 }
 
