@@ -48,6 +48,20 @@ ${rows.join('\n')}
 Medians of ${own.rounds} rounds; the floor is the time of the matrix products alone. (${from(own)}; \`${peer.command}\`)`;
 }
 
+function gradersTable() {
+  const {total, ...result} = read('graders');
+  const names = Object.keys(total);
+  const row = (title, pick) => `  | ${title} | ${names.map((name) => pick(total[name])).join(' | ')} |`;
+  return `
+  | ${total[names[0]].cases} published test cases of other graders | ${names.join(' | ')} |
+  |---|${names.map(() => '---').join('|')}|
+${row('right', ({right, cases}) => `${percent(right / cases)} %`)}
+${row('wrong answers accepted', ({falseAccepts}) => falseAccepts)}
+${row('right answers rejected', ({falseRejections}) => falseRejections)}
+
+  These cases were in view while ours was mended; docs/log.md has cases that were not. (commit ${result.commit}, \`bench/graders.mjs\`)`;
+}
+
 function fill(text, name, content) {
   const [open, close] = [`<!-- ${name} -->`, `<!-- /${name} -->`];
   if (!text.includes(open) || !text.includes(close)) throw new Error(`README.md has no place for ${name}`);
@@ -58,4 +72,5 @@ const file = new URL('../README.md', import.meta.url);
 let text = readFileSync(file, 'utf8');
 text = fill(text, 'compare', compareTable());
 text = fill(text, 'speed', speedTable());
+text = fill(text, 'graders', gradersTable());
 writeFileSync(file, text);
