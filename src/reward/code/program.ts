@@ -122,18 +122,34 @@ function continuation(text: string, isCutOff: boolean): string {
 /** Text without a fence that is Python from some line on, up to where it no longer looks so. */
 function bareProgram(text: string, {names}: ProgramQuery): string | undefined {
   const lines = text.split('\n');
-  const start = lines.findIndex((line) =>
-    /^(?:import \w|from [\w.]+ import |@\w|(?:async +)?def \w+ *\(|class \w+ *[(:])/.test(line),
-  );
-  if (start < 0) return names.length > 0 && defines(text, names) ? text : undefined;
-  const isCode = (line: string) =>
-    line.trim() === '' ||
-    /^[\s#@)\]}"']/.test(line) ||
-    /^(?:async|def|class|import|from|if|elif|else|for|while|try|except|finally|with|return|raise|assert|del|global|pass)\b/.test(
-      line,
-    ) ||
-    /^[\w.]+(?:\[[^\]]*\])?\s*(?:[-+*/%|&^]?=|\(|:)/.test(line);
-  const rest = lines.slice(start);
-  const end = rest.findIndex((line) => !isCode(line));
-  return (end < 0 ? rest : rest.slice(0, end)).join('\n');
+  const start = lines.findIndex((line) => beginning.test(line));
+  const rest = start < 0 ? [] : lines.slice(start);
+  const hasDefinition = rest.some((line) => definition.test(line)) || defines(text, names);
+  return hasDefinition ? rest.slice(0, codeLength(rest)).join('\n') : undefined;
+}
+
+const definition = /^(?:import \w|from [\w.]+ import |(?:async +)?def \w+ *\(|class \w+ *[(:])/;
+const beginning = new RegExp(`${definition.source}|^@\\w|^[A-Za-z_]\\w* *=[^=]`);
+const keyword =
+  /^(?:async|def|class|import|from|if|elif|else|for|while|try|except|finally|with|return|raise|assert|del|global|pass)\b/;
+
+/** Lines from the first one on that are indented, blank, within a long string, or begin as statements do. */
+function codeLength(lines: readonly string[]): number {
+  let quote: string | undefined;
+  for (const [i, line] of lines.entries()) {
+    const isStatement = keyword.test(line) || /^[\w.]+(?:\[[^\]]*\])?\s*(?:[-+*/%|&^]?=|\(|:)/.test(line);
+    if (quote === undefined && !isStatement && !/^(?:$|[\s#@)\]}"'])/.test(line)) return i;
+    quote = quoteAfter(line, quote);
+  }
+  return lines.length;
+}
+
+/** The long string's mark that is open behind a line. */
+function quoteAfter(line: string, open: string | undefined): string | undefined {
+  let quote = open;
+  for (const [mark] of line.matchAll(/"""|'''/g)) {
+    if (quote === undefined) quote = mark;
+    else if (quote === mark) quote = undefined;
+  }
+  return quote;
 }

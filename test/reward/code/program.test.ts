@@ -56,6 +56,9 @@ test('a block or a text that defines the function itself stands without the pref
 test('text that begins as Python does is a program, up to where it no longer looks so', (t) => {
   t.is(find(`${add}\nx = add(1, 2)\n[DONE]\nmore`), `${add}\nx = add(1, 2)`);
   t.is(find(`Here is the function:\n\nimport re\n${add}\n\nIt adds the two numbers.`), `import re\n${add}\n`);
+  const whole = `LIMIT = 3\nWORDS = """\nNo code here.\n"""\n${add}\n    # end`;
+  t.is(find(`${whole}\n\nThat is all.`), `${whole}\n`);
+  t.is(find('n = 3 is what I get.'), undefined);
   t.is(find('I would add the two numbers.'), undefined);
   t.is(find(''), undefined);
 });
