@@ -1,0 +1,92 @@
+import {type Node, numberOf, reciprocal} from './ast.js';
+import {type Budget, TooComplex} from './budget.js';
+import {choiceOf, goldChoice, sameChoices} from './choice.js';
+import {clean} from './clean.js';
+import {areEqual, type CompareOptions} from './compare.js';
+import {NotMathematics} from './cursor.js';
+import {numberToken} from './literal.js';
+import {parse} from './parse.js';
+import {areSameTimes} from './time.js';
+import {areOtherAngles, areOtherCounts, unitSizes} from './units.js';
+import {areSameWords, nodeOfWords} from './words.js';
+
+/** An answer as it was written, cleaned, and read; without a node where it is words. */
+export interface Reading {
+  readonly raw: string;
+  readonly text: string;
+  readonly node?: Node;
+}
+
+export function read(raw: string, budget: Budget): Reading | 'too complex' {
+  const text = clean(raw);
+  try {
+    return {raw, text, node: nodeOfWords(text) ?? parse(text, budget)};
+  } catch (error) {
+    if (error instanceof NotMathematics) return {raw, text};
+    if (error instanceof TooComplex) return 'too complex';
+    throw error;
+  }
+}
+
+/** Whether an answer is the gold answer, and why. */
+export function judge(
+  gold: Reading,
+  answer: Reading | 'too complex',
+  options: CompareOptions,
+  budget: Budget,
+): [boolean, string] {
+  if (answer === 'too complex') return [false, 'the answer asks for too much work'];
+  if (gold.text === answer.text && gold.text !== '') return [true, 'the same text'];
+  const choice = goldChoice(gold.text);
+  if (choice !== undefined && choiceOf(answer.text) === choice) return [true, 'the same choice'];
+  if (areSameWords(gold.text, answer.text)) return [true, 'the same words'];
+  if (areOtherCounts(gold.raw, answer.raw)) return [false, 'other counts'];
+  const sizes = unitSizes(gold.raw, answer.raw);
+  if (sizes !== undefined) {
+    const [g, a] = [sizes.gold, sizes.answer].map(({size, value}) => {
+      const number = read(value, budget);
+      return number === 'too complex' || number.node === undefined
+        ? undefined
+        : ({kind: 'product', items: [numberToken(String(size)), number.node]} as const);
+    });
+    const isEqual = g !== undefined && a !== undefined && areEqual(g, a, options, budget);
+    return [isEqual, isEqual ? 'equal, in other units' : 'other units'];
+  }
+  const isSameTime = areSameTimes(gold.text, answer.text);
+  if (isSameTime !== undefined) return [isSameTime, isSameTime ? 'the same time' : 'another time'];
+  if (sameChoices(gold.text, answer.text)) return [true, 'the same choices'];
+  if (/\.\.\.$|\\[lc]?dots$/.test(answer.text) !== /\.\.\.$|\\[lc]?dots$/.test(gold.text))
+    return [false, 'one of them goes on'];
+  if (gold.node === undefined) return [false, 'other words'];
+  if (answer.node === undefined) return [false, 'the answer is no mathematics that can be read'];
+  if (areEqual(gold.node, answer.node, options, budget)) return [true, 'equal'];
+  if (areOtherAngles(gold.raw, answer.raw)) {
+    // One of them comes in degrees: π is 180 of them.
+    const inDegrees = (node: Node): Node => ({kind: 'product', items: [node, numberOf(180), reciprocal(pi)]});
+    const isEqual = [
+      [inDegrees(gold.node), answer.node],
+      [gold.node, inDegrees(answer.node)],
+    ].some(([g, a]) => areEqual(g as Node, a as Node, options, budget));
+    if (isEqual) return [true, 'equal, in other units'];
+  }
+  for (const [g, a] of [
+    [withPoint(gold, 2), answer],
+    [gold, withPoint(answer, 1)],
+  ] as const) {
+    if (!g || !a) continue;
+    const [goldPoint, answerPoint] = [read(g.text, budget), read(a.text, budget)];
+    if (goldPoint === 'too complex' || answerPoint === 'too complex' || !goldPoint.node || !answerPoint.node) continue;
+    if (areEqual(goldPoint.node, answerPoint.node, options, budget)) return [true, 'equal, with a decimal comma'];
+  }
+  return [false, 'not equal'];
+}
+
+const pi: Node = {kind: 'symbol', name: 'π'};
+
+/** `1000,99` with a decimal point. Of a gold answer, `0,1` is rather a list. */
+function withPoint({text}: Reading, fewest: number): {readonly text: string} | undefined {
+  const match = /^(-?\d+),(\d+)$/.exec(text);
+  return match && (match[2] as string).length >= fewest && !(match[2]?.length === 3 && match[1] !== '0')
+    ? {text: `${match[1]}.${match[2]}`}
+    : undefined;
+}
