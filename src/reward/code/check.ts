@@ -45,7 +45,7 @@ export function decodeCheck(row: Readonly<Record<string, unknown>>): Check {
 
 /**
 Whether `got` is what the test asks for. Comparisons are Python's, with one allowance: where a float is expected, `==` lets a number pass that
-differs by no more than 1e-6 and no more than a millionth of it, or by the rounding of a few operations (1e-12, relative or absolute). So another order
+differs by no more than 1e-6 and no more than a millionth of it, or by the rounding of a few operations (1e-12 of it, or of 1 where 0 is expected). So another order
 of summation is no error, while small numbers stay apart, and so do large ones.
 */
 export function holds(check: Check, got: PyValue): boolean {
@@ -105,7 +105,7 @@ function isClose(a: number, b: number, relative: number, absolute: number): bool
 
 function isWithinRounding(expected: number, got: number): boolean {
   const size = Math.abs(expected);
-  const tolerance = Math.max(1e-12, 1e-12 * size, Math.min(1e-6, 1e-6 * size));
+  const tolerance = size === 0 ? 1e-12 : Math.max(1e-12 * size, Math.min(1e-6, 1e-6 * size));
   return Number.isFinite(got) && Number.isFinite(expected) && Math.abs(expected - got) <= tolerance;
 }
 

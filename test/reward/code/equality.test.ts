@@ -223,6 +223,7 @@ test('an expected float allows for rounding: neither more than a millionth of it
   t.false(eq(float(1 / 3), float(0.33333)));
   t.true(eq(float(0), float(1e-13)));
   t.false(eq(float(0), float(1e-9)));
+  t.false(eq(float(6.6e-34), float(0)));
   t.false(eq(float(1e-9), float(0))); // six absolute places would take it
   t.false(eq(float(1e9), float(1e9 + 1))); // six digits would take it
   t.true(eq(float(1e9), int(1e9)));
