@@ -1,4 +1,5 @@
 import {answerOf} from './answer.js';
+import {isBroken} from './broken.js';
 import {Budget, TooComplex} from './budget.js';
 import {choiceOf, goldChoice, optionOf, proseChoice} from './choice.js';
 import {clean, maxAnswerLength} from './clean.js';
@@ -35,6 +36,7 @@ export function gradeMath(gold: string, answer: string, options: MathGradeOption
   const wanted = goldAnswer(gold);
   if (wanted === undefined)
     return {correct: null, gold: gold.slice(0, 200), reason: 'the gold answer is empty or too long'};
+  if (isUnreadable(wanted)) return {correct: null, gold: wanted, reason: 'the gold answer cannot be read'};
   const letter = goldChoice(wanted);
   if (letter !== undefined && answer.length <= 300 && choiceOf(clean(answer)) === letter)
     return {correct: true, extracted: letter, gold: wanted, reason: 'the same choice'};
@@ -106,6 +108,14 @@ function isTooComplex(gold: string, options: MathGradeOptions): boolean {
     if (error instanceof TooComplex) return true;
     throw error;
   }
+}
+
+/** Neither mathematics nor words. */
+function isUnreadable(gold: string): boolean {
+  if (!isBroken(clean(gold))) return false;
+  const reading = read(gold, new Budget(steps));
+  // One that asks for too much work is told so where it is compared.
+  return reading !== 'too complex' && reading.text !== '' && reading.node === undefined;
 }
 
 /** Whether a gold answer can be graded. */

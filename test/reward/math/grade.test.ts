@@ -433,6 +433,41 @@ function readingOf(gold: string): Node | undefined {
   }
 }
 
+test('a gold answer that cannot be read is not graded, whatever the answer', (t) => {
+  const broken = [
+    '\\frac{',
+    '((',
+    '\\begin{cases}',
+    '\\frac{1}{',
+    '2^{',
+    '3+',
+    '(1,2',
+    '|x',
+    '[3,',
+    '\\{1,2',
+    ')(',
+    '3 +* 4',
+    '-',
+    '?',
+  ];
+  for (const gold of [...broken, '\\text{for all x} \\frac{', '\\begin{cases} x & \\text{if } x>0'])
+    for (const answer of [gold, `\\boxed{${gold}}`, '5']) t.is(correct(gold, answer), null, gold);
+  for (const gold of broken) t.false(isGradable(gold), gold);
+  for (const gold of [
+    'B',
+    'SRAC=LRAC',
+    '\\text{Monday}',
+    '\\text{A,D}',
+    '[0,1)',
+    ']0,1[',
+    'Not (always)',
+    '\\emptyset',
+    'B) 12',
+    "f'(x) is odd",
+  ])
+    t.true(isGradable(gold), gold);
+});
+
 for (const [file, goldsOf, solutionField] of sets) {
   const found = sharedPath('data', ...file.split('/'));
   (found ? test : test.skip)(
