@@ -51,7 +51,7 @@ class AssertReader:
         call = self.sendable(left, local)
         if not call:
             return self.is_near(left, relation, right, local)
-        expected = self.value(right, local)
+        expected = self.hidden_value(right, local)
         is_number = type(expected) in (bool, int, float)
         if relation in ("lt", "le", "gt", "ge") and not is_number:
             return None
@@ -75,7 +75,7 @@ class AssertReader:
         if not call:
             return None
         return {
-            "calls": [self.source(call)], "relation": "near", "expected": self.number(self.value(other, local)),
+            "calls": [self.source(call)], "relation": "near", "expected": self.number(self.hidden_value(other, local)),
             "absolute": self.number(self.value(right, local)), "isStrict": relation == "lt",
         }
 
@@ -94,7 +94,7 @@ class AssertReader:
         if not call or set(options) - {"rel_tol", "abs_tol"}:
             return None
         return {
-            "calls": [self.source(call)], "relation": "close", "expected": self.number(self.value(other, local)),
+            "calls": [self.source(call)], "relation": "close", "expected": self.number(self.hidden_value(other, local)),
             "relative": self.number(options.get("rel_tol", 1e-9)), "absolute": self.number(options.get("abs_tol", 0.0)),
         }
 
@@ -122,6 +122,7 @@ class AssertReader:
             raise Unsupported("evaluates what the program returns")
         if self.mentions(taken, local) or not calls:
             raise Unsupported("the program is called in a way that cannot be taken apart")
+        self.require_hidden(taken)
         own = {name: value for name, value in local.items() if name in loaded(taken) - bound(taken)}
         modules = {name: value.__name__ for name, value in own.items() if type(value) is type(ast)}
 
@@ -168,8 +169,8 @@ class AssertReader:
             inner = self.sendable(node.args[0], local)
             if not inner or any(self.mentions(part, local) for part in arguments[1:]):
                 return None
-            if len(arguments) > 1 and node.func.id not in ("round", "sorted"):
-                return None
+            if len(arguments) > 1 and (node.func.id not in ("round", "sorted") or any(self.is_own(part, local) for part in arguments[1:])):
+                return None  # key=lambda x: abs(x - expected)
             closed = self.closed(ast.Call(func=node.func, args=node.args[1:], keywords=node.keywords), local)
             return ast.Call(func=closed.func, args=[inner] + closed.args, keywords=closed.keywords)
         return None
@@ -180,6 +181,11 @@ class AssertReader:
         is_made = isinstance(made, ast.Call) and isinstance(made.func, ast.Name) and self.is_function(made.func.id, local) and made.func.id[0].isupper()
         return is_made and not any(hasattr(kind, method.attr) for kind in BUILTIN_KINDS)
 
+    def is_own(self, node, local):
+        """Needs names that only the tests have, helpers of theirs or of the prefix included."""
+        names = loaded(node) - self.modules
+        return any(name in local or name in self.scope and name not in self.setup_names for name in names)
+
     def is_function(self, name, local):
         return type(self.lookup(name, local)) is Function
 
@@ -189,6 +195,16 @@ class AssertReader:
         hidden = bound(node)  # of comprehensions and lambdas
 
         class Closing(ast.NodeTransformer):
+            def visit(self, part):
+                # as a whole: `case[0]` by its name alone would carry case[1] along, the expected value
+                is_free = isinstance(part, ast.expr) and not loaded(part) & (hidden - bound(part))
+                if is_free and reader.is_own(part, local) and not reader.mentions(part, local):
+                    try:
+                        return literal(reader.value(part, local))
+                    except Exception:
+                        pass  # no literal: perhaps its parts are
+                return super().visit(part)
+
             def visit_Name(self, part):
                 name = part.id
                 value = reader.lookup(name, local)
@@ -201,26 +217,23 @@ class AssertReader:
                 if name in reader.modules:
                     reader.imports.add(name)
                     return part
-                is_tests = name in local or name in reader.scope and name not in reader.setup_names
-                return literal(value) if is_tests else part
-
-            def visit_Call(self, part):
-                # a helper of the tests or of the prefix: its value, for the program may not have it
-                if isinstance(part.func, ast.Name) and not reader.mentions(part, local) and not loaded(part) & hidden:
-                    name = part.func.id
-                    if name not in dir(builtins) and name not in reader.setup_names and name not in reader.modules:
-                        if name in local or name in reader.scope:
-                            return literal(reader.value(part, local))
-                if isinstance(part.func, ast.Attribute) and not reader.mentions(part, local) and not loaded(part) & hidden:
-                    if loaded(part.func) & set(local):
-                        return literal(reader.value(part, local))
-                return self.generic_visit(part)
+                return literal(value) if reader.is_own(part, local) else part
 
         return Closing().visit(ast.parse(ast.unparse(node), mode="eval").body)
 
     def value(self, node, local):
         code = compile(ast.fix_missing_locations(ast.Expression(body=ast.parse(ast.unparse(node), mode="eval").body)), "<expected>", "eval")
         return eval(code, {**self.scope, **local})
+
+    def hidden_value(self, node, local):
+        self.require_hidden(node)
+        return self.value(node, local)
+
+    def require_hidden(self, node):
+        """The setup runs beside the program: a value of its own that decides is no secret. Its modules, functions and classes are none anyway."""
+        for name in loaded(node) & self.setup_names:
+            if not callable(self.scope.get(name)) and type(self.scope.get(name)) is not type(ast):
+                raise Unsupported("compares with %s of the setup, which the program can read" % name)
 
     @staticmethod
     def number(value):

@@ -1,11 +1,18 @@
 # Reads tests as data sets write them (assert statements, or check(candidate) as HumanEval has it) and takes them apart: the calls that a program is
 # asked for, how each result is compared, and with which value. Runs without any program: where a test calls it, the result is a placeholder (Result).
-# Appended to values.py and read_assert.py; PAYLOAD: [{"asserts", "setup", "entryPoint", "prefix"}, ...]; one line out for each:
+# Appended to values.py and read_assert.py; PAYLOAD: [{"asserts", "setup", "entryPoint", "prefix"}, ...]; ["tests", place, row] out for each:
 # {"checks": [{"calls": [source], "relation", "expected", ...}], "unsupported": [[assert, reason]], "imports": [name], "names": [name], "context"}.
 import os
 import random
+import signal
 
 MAX_CHECKS = 10_000
+# For one question. What does not end even then (a power that is one instruction) ends the run.
+MAX_SECONDS = 10
+
+
+class TooLong(BaseException):
+    """No Exception, which tests may catch."""
 
 
 class Recording(ast.NodeTransformer):
@@ -149,13 +156,24 @@ def called(tree):
     return [part.func.id for part in ast.walk(tree) if isinstance(part, ast.Call) and isinstance(part.func, ast.Name)]
 
 
+def too_long(number, frame):
+    raise TooLong
+
+
 def main(payload):
     channel, nowhere = os.dup(1), os.open("/dev/null", os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(nowhere, standard)
     os.write(channel, b'["ready"]\n')
-    for test in json.loads(payload):
-        line = json.dumps(["tests", TestReader(test).read()])
+    signal.signal(signal.SIGALRM, too_long)
+    for place, test in enumerate(json.loads(payload)):
+        try:
+            signal.setitimer(signal.ITIMER_REAL, MAX_SECONDS)
+            row = TestReader(test).read()
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        except TooLong:
+            row = {"checks": [], "unsupported": [[0, "reading them takes more than %d s" % MAX_SECONDS]], "imports": [], "names": []}
+        line = json.dumps(["tests", place, row])
         with os.fdopen(os.dup(channel), "w") as output:
             output.write(line + "\n")
     os._exit(0)

@@ -21,7 +21,8 @@ export async function judge(
     modules: check.modules ?? {},
     values: values.map(encodeValue),
   }));
-  const {lines} = await runScript(sandbox, 'judge_values.py', {prefix, setup, asserts, questions}, undefined, signal);
+  const payload = {prefix, setup, asserts, questions};
+  const {lines} = await runScript(sandbox, 'judge_values.py', payload, {lines: cases.length}, undefined, signal);
   return cases.map((_, i) =>
     lines.some(([kind, index, verdict]) => kind === 'verdict' && index === i && verdict === true),
   );

@@ -50,10 +50,9 @@ function fencedBlocks(text: string, isCutOff: boolean): readonly Block[] {
       continue;
     }
     // behind other words only with Python's name, for three marks stand in prose too
+    const [whole, behind] = [/^([ \t]*)(`{3,}|~{3,})(.*)$/.exec(line), /()(`{3,})((?:python|py)3?)\s*$/i];
     const [, indent = '', fence, info = ''] =
-      /^([ \t]*)(`{3,}|~{3,})[ \t]*([^`]*)$/.exec(line) ??
-      /()(`{3,})((?:python|py)3?)\s*$/i.exec(line.slice(-40)) ??
-      [];
+      whole?.[3]?.includes('`') === false ? whole : (behind.exec(line.slice(-40)) ?? []);
     const language =
       info
         .trim()
@@ -84,7 +83,8 @@ function dedent(code: string): string {
     const end = [...indent].findIndex((blank, i) => line[i] !== blank);
     if (end >= 0) indent = indent.slice(0, end);
   }
-  return indent === '' ? code : code.replace(new RegExp(`^${indent}`, 'gm'), '');
+  const strip = (line: string) => (line.startsWith(indent) ? line.slice(indent.length) : line);
+  return indent === '' ? code : code.split('\n').map(strip).join('\n');
 }
 
 function withPrefix(code: string, {names, prefix}: ProgramQuery): string {

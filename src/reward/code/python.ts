@@ -28,8 +28,15 @@ function runnerOf(script: Script): string {
   return runner;
 }
 
+/** What the script writes when nobody else does; of more, no more is read: a program can write here too, millions of empty lines for one. */
+export interface Extent {
+  readonly lines: number;
+  /** Longer lines are left out. */
+  readonly lineBytes?: number;
+}
+
 export interface Replies {
-  /** Each a JSON array whose first entry names it. Lines that are none are left out: a program can write here too. */
+  /** Each a JSON array whose first entry names it. Lines that are none are left out. */
   readonly lines: readonly (readonly unknown[])[];
   readonly result: SandboxResult;
 }
@@ -43,12 +50,17 @@ export async function runScript(
   sandbox: Sandbox,
   script: Script,
   payload: unknown,
+  {lines: most, lineBytes = Number.POSITIVE_INFINITY}: Extent,
   limits?: Partial<Limits>,
   signal?: AbortSignal,
 ): Promise<Replies> {
   const input = Buffer.from(`${runnerOf(script)}\n${JSON.stringify(payload)}`, 'utf8');
   const result = await sandbox.run({input, ...(limits && {limits})}, signal);
-  const lines = result.stdout.toString('latin1').split('\n').map(parse).filter(Array.isArray);
+  const written = result.stdout.toString('latin1').split('\n', most + 1);
+  const lines = written
+    .filter((line) => line.length <= lineBytes)
+    .map(parse)
+    .filter(Array.isArray);
   if (lines[0]?.[0] === 'ready') return {lines: lines.slice(1), result};
   const {status, exitCode, stderr} = result;
   throw new IlrError(

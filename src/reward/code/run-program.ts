@@ -14,8 +14,9 @@ export interface ProgramJob {
   readonly calls: readonly string[];
 }
 
-/** `python/values.py` stops at 256 KB for each. */
 const maxReplyBytes = 2 ** 22;
+/** `python/values.py` stops at 256 KB for each value. */
+const maxLineBytes = 2 ** 18 + 2 ** 10;
 
 /** Of several replies for one call the first counts: a program may write here too, but can say no more than it could return. */
 export async function runCalls(
@@ -28,6 +29,7 @@ export async function runCalls(
     sandbox,
     'run_program.py',
     job,
+    {lines: job.calls.length + 1, lineBytes: maxLineBytes},
     {outputBytes: maxReplyBytes, ...limits},
     signal,
   );

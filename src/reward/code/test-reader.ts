@@ -80,8 +80,9 @@ async function read(
   limits: Partial<Limits>,
 ): Promise<readonly ReadTests[]> {
   const payload = batch.map(({tests}) => tests);
-  const {lines} = await runScript(sandbox, 'read_tests.py', payload, limits);
-  return lines.slice(0, batch.length).map(([, row]) => decode(row));
+  const {lines} = await runScript(sandbox, 'read_tests.py', payload, {lines: batch.length}, limits);
+  const end = lines.findIndex(([kind, place], i) => kind !== 'tests' || place !== i); // tests that write lines of their own shift nobody else's
+  return (end < 0 ? lines : lines.slice(0, end)).map(([, , row]) => decode(row));
 }
 
 function decode(row: unknown): ReadTests {

@@ -2,6 +2,7 @@ import test from 'ava';
 import {gradeProgram} from '../../../src/reward/code/grader.js';
 import type {Sandbox} from '../../../src/reward/code/sandbox.js';
 import {testReader} from '../../../src/reward/code/test-reader.js';
+import type {CodeTests} from '../../../src/types.js';
 import {job, sandboxTest} from '../../helpers/sandbox.js';
 
 /** Programs that do not add, and want to be taken for one that does. Each fools a verdict by exit code. */
@@ -167,6 +168,77 @@ sandboxTest('expected values do not enter the run of a program', async (t, sandb
   t.notRegex(run as string, /zebra|271828|314159|0625|125/);
   t.is(judged.length, 1);
   t.notRegex(judged[0] as string, /def f\(x\)/); // the program is not there in turn
+});
+
+const hidden = 'zebra';
+const pairs = `cases = [(1, "${hidden}"), (2, "${hidden}")]\n`;
+const row = {prefix: `TABLE = [(1, "${hidden}")]\ndef f(x):\n`, entryPoint: 'f'};
+
+for (const [how, own] of Object.entries<CodeTests>({
+  'a row of a table': {asserts: [`${pairs}for case in cases:\n    assert f(case[0]) == case[1]`]},
+  'a table of another assert': {asserts: [pairs, 'assert f(cases[0][0]) == cases[0][1]']},
+  'an unpacked row': {asserts: [`${pairs}for case in cases:\n    assert f(*case[:1]) == case[1]`]},
+  'a dict': {
+    asserts: [
+      `def check(candidate):\n    for c in [{"in": 1, "out": "${hidden}"}]:\n        assert candidate(c["in"]) == c["out"]`,
+    ],
+    entryPoint: 'f',
+  },
+  'a comprehension': {asserts: [`${pairs}assert f([c[0] for c in cases]) == [c[1] for c in cases]`]},
+  'an object': {
+    asserts: [
+      `class Case:\n    def __init__(self, i, o): self.i, self.o = i, o\nfor c in [Case(1, "${hidden}")]:\n    assert f(c.i) == c.o`,
+    ],
+  },
+  'the key of sorted': {asserts: [`want = "${hidden}"\nassert sorted(f(1), key=lambda x: x != want) == [want]`]},
+  'a keyword': {asserts: [`${pairs}assert str(f(x=cases[0][0])) == cases[0][1]`]},
+  'an index': {asserts: [`want = [1, "${hidden}"]\nassert f(1)[want[0]] == want[1]`]},
+  'a lambda': {asserts: [`want = [1, "${hidden}"]\nassert f(lambda x: x + want[0]) == want[1]`]},
+  'a table of the prefix': {...row, asserts: ['assert f(TABLE[0][0]) == TABLE[0][1]']},
+})) {
+  sandboxTest(`a call that is taken from ${how} does not bring what is expected along`, async (t, sandbox) => {
+    const {checks, unsupported} = await testReader(sandbox)(own);
+    t.deepEqual(unsupported, []);
+    t.true(checks.length > 0);
+    for (const {calls} of checks) t.notRegex(calls.join(), /zebra/);
+  });
+}
+
+sandboxTest(
+  'a test whose expected value stands in the setup, which runs beside the program, is left out',
+  async (t, sandbox) => {
+    const own = {
+      setup: 'import math\ncases = [(1, 42)]\ndef double(x):\n    return 2 * x',
+      asserts: [
+        'assert f(cases[0][0]) == cases[0][1]',
+        'assert abs(f(1) - cases[0][1]) < 1e-6',
+        'assert f(1).startswith(cases[0][1])',
+        'assert f(cases[0][0]) == double(21)',
+        'assert f(1) < math.pi',
+      ],
+    };
+    const {checks, unsupported} = await testReader(sandbox)(own);
+    t.is(checks.length, 2);
+    t.deepEqual(
+      unsupported.map(({assert}) => assert),
+      [0, 1, 2],
+    );
+    for (const {reason} of unsupported) t.is(reason, 'compares with cases of the setup, which the program can read');
+  },
+);
+
+sandboxTest('a program that fills the channel of replies with lines has not replied', async (t, sandbox) => {
+  const read = await testReader(sandbox)(tests);
+  for (const line of ['', '[', '[]', '["value",0,42]', `["value",0,${'['.repeat(60_000)}`]) {
+    const flood = `
+import os
+for descriptor in range(3, 64):
+    try:
+        while True: os.write(descriptor, ${JSON.stringify(line)}.encode() + b"\\n" * 60000)
+    except OSError: pass`;
+    const grade = await gradeProgram(sandbox, tests, read, `\`\`\`python\n${flood}\n\`\`\``);
+    t.true(grade.passed <= 1, line);
+  }
 });
 
 sandboxTest('whether a test asks for something true or false cannot be told from its call', async (t, sandbox) => {

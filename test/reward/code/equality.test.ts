@@ -113,7 +113,8 @@ async function evaluate(
   calls: readonly string[],
   program = 'import collections',
 ): Promise<readonly PyValue[]> {
-  const {lines} = await runScript(sandbox, 'run_program.py', {prelude: '', program, setup: '', imports: [], calls});
+  const job = {prelude: '', program, setup: '', imports: [], calls};
+  const {lines} = await runScript(sandbox, 'run_program.py', job, {lines: calls.length + 1});
   return calls.map((call, i) => {
     const reply = lines.find(([kind, index]) => kind === 'value' && index === i);
     if (!reply) throw new Error(`no value of ${call}: ${JSON.stringify(lines.slice(0, 3))}`);

@@ -62,3 +62,22 @@ test('text that begins as Python does is a program, up to where it no longer loo
   t.is(find('I would add the two numbers.'), undefined);
   t.is(find(''), undefined);
 });
+
+test('a text that was made to be slow to read is read at once', (t) => {
+  const long = 300_000;
+  for (const text of [
+    `\`\`\`${' '.repeat(long)}\``,
+    `${'`'.repeat(long)}a\``,
+    `\`\`\`python\n${'\t'.repeat(long)}print()`,
+    `${' '.repeat(long)}\`\`\``,
+    '```\nx\n```\n'.repeat(long / 10),
+    `from a import ${'b '.repeat(long)}`,
+    `import a\n${'a'.repeat(long)} b`,
+  ]) {
+    t.notThrows(() => [find(text), find(text, {prefix})]); // minutes, and an expression too long to compile, before
+  }
+  const indent = '\t'.repeat(long);
+  t.true(
+    find(`\`\`\`python\n${indent}def add(a, b):\n${indent} return a + b\n\`\`\``) === 'def add(a, b):\n return a + b',
+  );
+});
