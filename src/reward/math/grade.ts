@@ -112,7 +112,7 @@ function isTooComplex(gold: string, options: MathGradeOptions): boolean {
 
 /** Neither mathematics nor words. */
 function isUnreadable(gold: string): boolean {
-  if (!isBroken(clean(gold))) return false;
+  if (goldChoice(gold) !== undefined || !isBroken(clean(gold))) return false;
   const reading = read(gold, new Budget(steps));
   // One that asks for too much work is told so where it is compared.
   return reading !== 'too complex' && reading.text !== '' && reading.node === undefined;
