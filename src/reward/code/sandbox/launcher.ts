@@ -1,4 +1,4 @@
-import {accessSync, constants} from 'node:fs';
+import {accessSync, constants, readFileSync} from 'node:fs';
 import path from 'node:path';
 import type {Command} from './confined-process.js';
 import type {Limits} from './limits.js';
@@ -19,9 +19,20 @@ export interface Launcher {
 /** Somebody who owns nothing. */
 export const nobody = {uid: 65534, gid: 65534} as const;
 
-/** With the real root, /proc/sys can be written even without capabilities. */
+/**
+Whom a launcher is started as: with the real root, /proc/sys can be written even without capabilities. The root of a namespace in which nobody else
+exists is not the real one; a canary tries.
+*/
 export function unprivileged(): typeof nobody | undefined {
-  return process.getuid?.() === 0 ? nobody : undefined;
+  return process.getuid?.() === 0 && isMapped(nobody.uid) ? nobody : undefined;
+}
+
+function isMapped(uid: number): boolean {
+  const lines = readFileSync('/proc/self/uid_map', 'utf8').trim().split('\n');
+  return lines.some((line) => {
+    const [first = 0, , count = 0] = line.trim().split(/\s+/).map(Number);
+    return uid >= first && uid < first + count;
+  });
 }
 
 /** The file that a program's name stands for. */

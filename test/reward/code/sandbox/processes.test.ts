@@ -7,9 +7,9 @@ import type {Launcher} from '../../../../src/reward/code/sandbox/launcher.js';
 import {defaultLimits, openLauncher} from '../../../../src/reward/code/sandbox.js';
 import {job, sandboxTest, survivors} from '../../../helpers/sandbox.js';
 
-/** Waits for the interpreter to sleep in its program: to have been still for a while. */
+/** Waits for the interpreter to sleep in its program: to have been still for a while. gVisor's processes have other names: five seconds have to do. */
 async function sleepingPython(word: string): Promise<void> {
-  for (let still = 0; still < 10; ) {
+  for (let still = 0, looks = 0; still < 10 && looks < 100; looks++) {
     await new Promise((resolve) => setTimeout(resolve, 50));
     const pids = await survivors(word, 0);
     const states = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')));
