@@ -3,6 +3,8 @@ import {readBytes} from './bytes.js';
 import {quote, Row, type Values} from './row.js';
 
 const maxLineBytes = 16 * 2 ** 20;
+/** Blank ones too: a small packed file can hold billions. */
+const maxLines = 10_000_000;
 /** Of a file that is one JSON value, which must be held whole; JSON lines are not bounded. */
 const maxJsonBytes = 256 * 2 ** 20;
 
@@ -99,6 +101,7 @@ async function* readLines(file: string): AsyncGenerator<{readonly number: number
   for await (const chunk of readBytes(file)) {
     let start = 0;
     for (let end = chunk.indexOf(10); end >= 0; end = chunk.indexOf(10, start)) {
+      if (number > maxLines) throw tooManyLines(file);
       yield {number: number++, bytes: Buffer.concat([...rest, chunk.subarray(start, end)])};
       rest = [];
       restBytes = 0;
@@ -110,4 +113,8 @@ async function* readLines(file: string): AsyncGenerator<{readonly number: number
       throw new IlrError('ILR_INVALID_DATA', `${file}:${number}: expected lines of at most ${maxLineBytes} bytes`);
   }
   if (restBytes > 0) yield {number, bytes: Buffer.concat(rest)};
+}
+
+function tooManyLines(file: string): IlrError {
+  return new IlrError('ILR_INVALID_DATA', `${file}: expected at most ${maxLines} lines, got more`);
 }

@@ -60,9 +60,12 @@ export class Row {
   /** Text or a number, as text. */
   scalar(...paths: readonly string[]): string {
     const value = this.first(...paths);
-    return typeof value === 'string' || typeof value === 'number'
+    if (typeof value === 'string') return value;
+    if (typeof value !== 'number')
+      return this.fail(`text or a number in the field ${names(paths)}`, this.describe(value));
+    return isExact(value)
       ? String(value)
-      : this.fail(`text or a number in the field ${names(paths)}`, this.describe(value));
+      : this.fail(`a number of at most 15 digits in the field ${names(paths)}, or a longer one as text`, String(value));
   }
 
   texts(...paths: readonly string[]): readonly string[] {
@@ -98,4 +101,12 @@ export function quote(text: string): string {
 
 function names(paths: readonly string[]): string {
   return paths.map((path) => JSON.stringify(path)).join(' or ');
+}
+
+/** False of what JSON wrote with more digits than a double holds: the last ones would be others. */
+function isExact(value: number): boolean {
+  if (!Number.isFinite(value)) return false;
+  if (!Number.isInteger(value) || Number.isSafeInteger(value)) return true;
+  const digits = String(Math.abs(value)).replace(/e.*$/, '').replace('.', '').replace(/0+$/, '');
+  return digits.length <= 15;
 }

@@ -154,8 +154,8 @@ export function hashAll(questions: readonly Question[]): string {
   return hashOf(questions.map(questionParts));
 }
 
-function questionParts({id, text, answer, level, subject, tests}: Question): unknown {
+function questionParts({id, text, answer, level, subject, tests, tolerance}: Question): unknown {
   const {asserts, setup, entryPoint, prefix} = tests ?? {};
   const program = tests && [asserts, setup ?? null, entryPoint ?? null, prefix ?? null];
-  return [id, text, answer, level ?? null, subject ?? null, program ?? null];
+  return [id, text, answer, level ?? null, subject ?? null, program ?? null, ...(tolerance ? [tolerance] : [])];
 }

@@ -89,3 +89,16 @@ test('numbers of CSV are levels and answers all the same; an empty level is none
   ]);
   t.deepEqual(warnings, []);
 });
+
+test('a number that a double does not hold is refused, so that no gold answer changes', async (t) => {
+  const gold = async (text: string) => {
+    const folder = await folderWith(t, {'q.jsonl': `{"question": "q", "answer": ${text}}\n`});
+    return (await readQuestions(join(folder, 'q.jsonl'), {fields, answer: 'field'})).questions[0]?.answer;
+  };
+  t.is(await gold('9007199254740991'), '9007199254740991');
+  t.is(await gold('6.02e23'), '6.02e+23');
+  t.is(await gold('1e16'), '10000000000000000');
+  t.is(await gold('"12345678901234567890"'), '12345678901234567890');
+  await t.throwsAsync(gold('12345678901234567890'), {message: /:1: expected a number of at most 15 digits/});
+  await t.throwsAsync(gold('1e999'), {message: /got Infinity/});
+});
