@@ -128,8 +128,11 @@ export function clean(answer: string): string {
     .replace(/[\u00a0\u2002-\u200a\u202f\u3000\t\r\n]/g, ' ')
     .replace(/\\(?=")/g, '')
     .replace(/(?<=[\d)\]}])(or|and)(?=[A-Z(\d\\-])/g, ' $1 ')
-    .replace(/(\d*)\.(\d{0,12})\\(?:overline|dot|bar)\s*\{(\d{1,12})\}/g, repeating)
-    .replace(/(\d*)\.(\d{0,12}?)(?:(\d)\3{2,8}|(\d{2,6})\4{1,8})\s*(?:\.\.\.|\\[lc]?dots(?![a-z])|…)/g, repeating)
+    .replace(/(?<!\d)(\d{0,60})\.(\d{0,12})\\(?:overline|dot|bar)\s*\{(\d{1,12})\}/g, repeating)
+    .replace(
+      /(?<!\d)(\d{0,60})\.(\d{0,12}?)(?:(\d)\3{2,8}|(\d{2,6})\4{1,8})\s*(?:\.\.\.|\\[lc]?dots(?![a-z])|…)/g,
+      repeating,
+    )
     .replace(/^(\d+)\s*(?:\\text\s*\{\s*to\s*\}|to)\s*(\d+)$/, '$1:$2')
     .replace(/(\d)\s*(?:\\text\s*\{\s*)?dozen\b\s*\}?/gi, '$1\\cdot 12 ')
     .replace(

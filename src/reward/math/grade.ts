@@ -24,7 +24,7 @@ export interface MathGrade {
 }
 
 /** Steps of one grading: some milliseconds. */
-const steps = 25_000;
+const steps = 16_000;
 
 /**
 Grades an answer against a gold answer. Neither is ever run or evaluated as a program; the work is bounded whatever they hold.
@@ -50,7 +50,8 @@ export function gradeMath(gold: string, answer: string, options: MathGradeOption
   if (letter !== undefined && proseChoice(said) === letter)
     return {correct: true, extracted: letter, gold: wanted, reason: 'the same choice'};
   if (extracted === undefined) return {correct: false, gold: wanted, reason: 'no answer was found'};
-  const grade = gradeAnswer(wanted, extracted.text, options);
+  const budget = new Budget(steps);
+  const grade = gradeAnswer(wanted, extracted.text, options, budget);
   if (grade.correct !== false) return grade;
   // Two boxes may be one answer, or two steps of which the last is the answer; beside its letter, an option counts as well.
   for (const [gold, found] of [
@@ -60,13 +61,13 @@ export function gradeMath(gold: string, answer: string, options: MathGradeOption
     [optionOf(wanted)?.text, extracted.text],
   ]) {
     if (gold === undefined || found === undefined) continue;
-    const other = gradeAnswer(gold, found, options);
+    const other = gradeAnswer(gold, found, options, budget);
     if (other.correct) return {...other, gold: wanted};
   }
   return grade;
 }
 
-function gradeAnswer(wanted: string, found: string, options: MathGradeOptions): MathGrade {
+function gradeAnswer(wanted: string, found: string, options: MathGradeOptions, budget: Budget): MathGrade {
   const grade = (correct: boolean | null, reason: string): MathGrade => ({
     correct,
     extracted: found,
@@ -74,7 +75,6 @@ function gradeAnswer(wanted: string, found: string, options: MathGradeOptions): 
     reason,
   });
   if (found.length > maxAnswerLength) return grade(false, 'the answer is too long');
-  const budget = new Budget(steps);
   try {
     const goldReading = read(wanted, budget);
     if (goldReading === 'too complex') return grade(null, 'the gold answer asks for too much work');

@@ -76,7 +76,8 @@ export function binomial(n: Rational, k: Rational, budget: Budget): Rational | u
   const count = isUpperHalf ? n.n - k.n : k.n;
   let product = 1n;
   for (let i = 1n; i <= count; i++) {
-    budget.spend(2);
+    // The product grows with every step, and the next one costs as much more.
+    budget.spend(1 + Number(i >> 6n));
     product = (product * (n.n - count + i)) / i;
   }
   return integer(product);
@@ -119,9 +120,12 @@ function integerRoot(value: bigint, degree: number, budget: Budget): bigint | un
 }
 
 function gcd(a: bigint, b: bigint, budget: Budget): bigint {
-  if (bitsOf(a) + bitsOf(b) > 4 * maxBits) throw new TooComplex('the numbers are too long');
+  const bits = bitsOf(a) + bitsOf(b);
+  if (bits > 4 * maxBits) throw new TooComplex('the numbers are too long');
+  // A division of long numbers is more work than one of short ones.
+  const steps = 1 + (bits >> 10);
   while (b !== 0n) {
-    budget.spend();
+    budget.spend(steps);
     [a, b] = [b, a % b];
   }
   return a;
