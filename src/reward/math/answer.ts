@@ -6,7 +6,7 @@ import {isName} from './tokens.js';
 
 /** The whole text where it is short and all mathematics, else what it says its answer is. */
 export function answerOf(answer: string, extract: readonly Extractor[] | undefined): Extracted | undefined {
-  const trimmed = answer.trim();
+  const trimmed = (answer.length <= 400 ? answer.replace(/<<[^<>\n]{0,100}>>/g, '') : answer).trim();
   const isBare =
     trimmed.length <= 300 &&
     !/\\(?:boxed|fbox)|####|answer|\$[^$]*[A-Za-z]{2,}\s[^$]*\$.*\$/i.test(trimmed) &&

@@ -42,9 +42,9 @@ export function extractAnswer(completion: string, wanted: readonly Extractor[] =
   return number && {text: number.text, by: 'number'};
 }
 
-/** What follows the thoughts of a completion. */
+/** What follows the thoughts of a completion, without the calculations that GSM8K puts in `<<…>>`. */
 export function behindThinking(completion: string): string {
-  const text = completion.slice(-maxText);
+  const text = completion.slice(-maxText).replace(/<<[^<>\n]{0,100}>>/g, '');
   const rest = /<\/think(?:ing)?>(?!.*<\/think(?:ing)?>)(.*)$/s.exec(text)?.[1] ?? '';
   return rest.trim() === '' ? text : rest;
 }
@@ -150,6 +150,8 @@ function inner(sentence: string, at: number): Found | undefined {
   const bare = sentence
     .replace(/^\W*(?:is|:)\s+/, '')
     .replace(/^[}\s]+/, '')
+    // What follows are grounds.
+    .replace(/(?<=[\d$)}].*)\s(?:because|since|where|which)\b.*$/s, '')
     .trim();
   if (bare === '') return undefined;
   const box = lastBoxes(bare);
@@ -210,7 +212,9 @@ function formulasOf(text: string): Formula[] {
     }
     const inside = text.slice(at + open.length, end);
     const isBroken = (open === '$' || open === '\\(') && inside.includes('\n');
-    if (inside === '' || isBroken) {
+    // `$9 * 2 = $18`: money.
+    const isMoney = open === '$' && /[=+*/<>,-]\s*$/.test(inside) && /^\s?[\d.,]/.test(text.slice(end + 1));
+    if (inside === '' || isBroken || isMoney) {
       at += open.length;
       continue;
     }

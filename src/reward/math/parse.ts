@@ -122,7 +122,7 @@ class Parser extends Atoms {
     return this.nested(() => {
       let node = this.signed();
       for (;;) {
-        this.budget.spend();
+        this.budget.spend(node.kind === 'sum' ? 1 + (node.items.length >> 5) : 1);
         if (this.take('+')) node = add(node, this.term());
         else if (this.take('-')) node = add(node, negate(this.term()));
         else if (this.isMark('±') || this.isMark('∓')) {
@@ -151,7 +151,8 @@ class Parser extends Atoms {
   protected override term(): Node {
     let node = this.factor();
     for (;;) {
-      this.budget.spend();
+      // A product is copied as it grows.
+      this.budget.spend(node.kind === 'product' ? 1 + (node.items.length >> 5) : 1);
       if (this.take('*')) node = multiply(node, this.signedFactor());
       else if (this.take('/')) node = multiply(node, reciprocal(this.signedFactor()));
       else if (this.startsFactor()) {

@@ -234,7 +234,7 @@ export function tokenize(text: string, budget: Budget): Token[] {
         at += numpy[0].length;
         continue;
       }
-      pushLetters(run, push, isBehindQuantity(tokens));
+      pushLetters(run, push, isBehindQuantity(tokens), opens.test(rest.slice(run.length, run.length + 40)));
       continue;
     }
     if (marks.includes(first)) {
@@ -253,15 +253,20 @@ export function tokenize(text: string, budget: Budget): Token[] {
   return tokens;
 }
 
+/** What a function's or an operator's name stands before. */
+const opens = /^\s*(?:[({[\\]|\d|[a-zA-Z](?![a-zA-Z]))/;
+
 function pushLetters(
   run: string,
   push: (kind: Token['kind'], text: string, length: number) => void,
   isUnitPlace: boolean,
+  isNamePlace: boolean,
 ): void {
   const lower = run.toLowerCase();
   const separator = separators[lower];
   const leading = [...names].find((name) => name.length > 2 && run.startsWith(name) && run.length === name.length + 1);
   if (separator) push('mark', separator, run.length);
+  else if (isUnitPlace && !isNamePlace && /^(?:min|sec|times|cups?|caps?|pm)$/.test(run)) push('word', run, run.length);
   else if (names.has(run)) push('command', commandName(run), run.length);
   else if (leading) push('command', commandName(leading), leading.length);
   else if (run.length >= 4 || (run.length > 1 && isUnitPlace && isUnit(lower))) push('word', run, run.length);

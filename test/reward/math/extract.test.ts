@@ -32,6 +32,33 @@ const ways: Readonly<Record<string, (answer: string) => string>> = {
   tags: (answer) => `<think>we add 3</think>\n<answer>${answer}</answer>`,
 };
 
+/** Word problems end with a number in a sentence of their own. */
+const endings: readonly ((number: string) => string)[] = [
+  (number) => `She makes $9 * 2 = $${number} every day.`,
+  (number) => `The total cost is $5 + $13 = $${number}.`,
+  (number) => `So Janet makes **$${number}** every day at the market.`,
+  (number) => `Step 1: 5+6=11\nStep 2: 11*2=22\n\nSo the final result is ${number} meters.`,
+  (number) => `**Final answer:** ${number} cups`,
+  (number) => `Thus, he has \\$${number} left.`,
+  (number) => `\\[ 9 \\times 2 = ${number} \\]\n\nSo she makes ${number} dollars.`,
+  (number) => `Answer:\n\n$${number}$`,
+  (number) => `<<9*2=18>>${number}`,
+  (number) => `The answer is $${number}$ because $2+2=4$.`,
+  (number) => `Therefore x = ${number}.`,
+  (number) => `It takes ${number} min`,
+];
+
+test('the number that a word problem ends with is found', (t) => {
+  const numbers = ['18', '70,000', '0.25', '-4', '12.75', '7/2'];
+  for (const [i, number] of numbers.entries()) {
+    const other = numbers[(i + 1) % numbers.length] as string;
+    for (const ending of endings) {
+      t.is(gradeMath(number, ending(number)).correct, true, ending(number));
+      t.is(gradeMath(number, ending(other)).correct, false, ending(other));
+    }
+  }
+});
+
 const answers = [
   '42',
   '-17',
