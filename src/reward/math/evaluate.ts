@@ -101,6 +101,8 @@ export class Sample {
     private readonly index: number,
     private readonly budget: Budget,
     private readonly given: ReadonlyMap<string, number> = new Map(),
+    /** `\log` without a base has base ten. */
+    private readonly isDecimal = false,
   ) {}
 
   value(node: Node): Complex {
@@ -189,7 +191,7 @@ export class Sample {
       case 'ln':
         return log(x);
       case 'log':
-        return args.length > 1 ? divide(log(x), log(y)) : log(x);
+        return args.length > 1 || this.isDecimal ? divide(log(x), args.length > 1 ? log(y) : real(Math.LN10)) : log(x);
       case 'log10':
         return divide(log(x), real(Math.LN10));
       case 'logbase':

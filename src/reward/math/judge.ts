@@ -43,6 +43,7 @@ export function judge(
   if (areOtherCounts(gold.raw, answer.raw)) return [false, 'other counts'];
   const sizes = unitSizes(gold.raw, answer.raw);
   if (sizes !== undefined) {
+    if (sizes.gold.kind !== sizes.answer.kind) return [false, 'units of other kinds'];
     const [g, a] = [sizes.gold, sizes.answer].map(({size, value}) => {
       const number = read(value, budget);
       return number === 'too complex' || number.node === undefined

@@ -11,7 +11,9 @@ export function isMany(node: Node): boolean {
 }
 
 export function equalMany(gold: Node, answer: Node, same: Same, budget: Budget): boolean {
-  // Written without brackets of its own, a list has the order of the point that it is compared with.
+  // Written without brackets of its own, a list has the order of the point that it is compared with; `(0, 4]` is no point.
+  if ([gold, answer].some((node) => node.kind === 'tuple' && (node.open === '(') !== (node.close === ')')))
+    return false;
   if (gold.kind === 'tuple' && answer.kind === 'list') return equalInOrder(gold.items, answer.items, same);
   if (answer.kind === 'tuple' && gold.kind === 'list') return equalInOrder(gold.items, answer.items, same);
   const rows = matrixOf(gold.kind === 'list' ? answer : gold, budget);

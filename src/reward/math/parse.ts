@@ -1,10 +1,10 @@
-import {add, multiply, type Node, negate, numberOf, type Operator, reciprocal} from './ast.js';
+import {add, canonical, multiply, type Node, negate, numberOf, type Operator, reciprocal} from './ast.js';
 import {Atoms} from './atoms.js';
 import type {Budget} from './budget.js';
 import {NotMathematics} from './cursor.js';
 import {isProper, numberToken} from './literal.js';
 import {transposed} from './shapes.js';
-import {tokenize} from './tokens.js';
+import {type Token, tokenize} from './tokens.js';
 import {numberWord} from './words.js';
 
 const relations: Readonly<Record<string, Operator>> = {
@@ -19,6 +19,10 @@ const relations: Readonly<Record<string, Operator>> = {
   '≡': '≡',
   '→': '→',
 };
+
+const greek = new Set(
+  'alpha beta gamma delta epsilon zeta eta theta kappa lambda mu nu xi rho sigma tau phi chi psi omega'.split(' '),
+);
 
 /** @throws NotMathematics, or TooComplex. */
 export function parse(text: string, budget: Budget): Node {
@@ -154,7 +158,7 @@ class Parser extends Atoms {
       // A product is copied as it grows.
       this.budget.spend(node.kind === 'product' ? 1 + (node.items.length >> 5) : 1);
       if (this.take('*')) node = multiply(node, this.signedFactor());
-      else if (this.take('/')) node = multiply(node, reciprocal(this.signedFactor()));
+      else if (this.take('/')) node = multiply(node, reciprocal(this.divisor()));
       else if (this.startsFactor()) {
         const right = this.mixedPart(node);
         node = right ? add(node, right) : multiply(node, this.factor());
@@ -166,6 +170,19 @@ class Parser extends Atoms {
     if (this.take('-')) return negate(this.signedFactor());
     if (this.take('+')) return this.signedFactor();
     return this.factor();
+  }
+
+  /** Letters that touch are one product below a slash: `t/RC`, `dy/dx`. Nobody writes `t/RC` for `(t/R)C`. */
+  private divisor(): Node {
+    const isLetter = ({kind, text}: Token) => kind === 'letter' || (kind === 'command' && greek.has(text));
+    const touches = () => !this.peek().isApart || this.tokens[this.at - 1]?.kind === 'command';
+    const isName = isLetter(this.peek());
+    let node = this.signedFactor();
+    while (isName && isLetter(this.peek()) && touches()) {
+      this.budget.spend();
+      node = multiply(node, this.factor());
+    }
+    return node;
   }
 
   /** The fraction of `2\frac13` or `2 1/3`. */
@@ -289,7 +306,8 @@ class Parser extends Atoms {
     const written = this.label();
     const label = String(numberWord(written) ?? written);
     if (node.kind === 'number' && /^\d+$/.test(label))
-      return {kind: 'based', digits: String(node.value.n), base: label};
+      // `0.011` and `0.0011` have the same digits.
+      return {kind: 'based', digits: canonical(node), base: label};
     if (node.kind === 'symbol') return this.application({kind: 'symbol', name: `${node.name}_${label}`});
     return {kind: 'opaque', name: `sub_${label}`, args: [node]};
   }

@@ -1,5 +1,5 @@
 import type {Tolerance} from '../../types.js';
-import {type Node, some, symbolsOf, type Written} from './ast.js';
+import {canonical, type Node, numberOf, some, symbolsOf, type Written} from './ast.js';
 import type {Budget} from './budget.js';
 import type {CompareOptions} from './compare.js';
 import {exactValue, largeSamples, minus, negativeSample, Sample, size} from './evaluate.js';
@@ -119,12 +119,14 @@ function equalAtSamples(gold: Node, answer: Node, budget: Budget): boolean {
     const [a, b] = [exactValue(gold, budget, 0), exactValue(answer, budget, 0)];
     if (a && b && !equal(a, b)) return false;
   }
+  if (isSymbolic && [gold, answer].some(hasSteps) && !equalAtWholes(gold, answer, budget)) return false;
+  const isDecimal = [gold, answer].some(hasBaseTen);
   let met = 0;
   for (let index = 0; index < counts; index++) {
     // Logarithms and roots of negative numbers are a matter of convention.
     if ((index === negativeSample || index >= largeSamples) && (isConventional(gold) || isConventional(answer)))
       continue;
-    const samples = [new Sample(index, budget), new Sample(index, budget)] as const;
+    const samples = [0, 1].map(() => new Sample(index, budget, undefined, isDecimal)) as [Sample, Sample];
     const [a, b] = [samples[0].value(gold), samples[1].value(answer)];
     if (![a.re, a.im, b.re, b.im].every(Number.isFinite)) {
       if (Number.isNaN(a.re) !== Number.isNaN(b.re)) return false;
@@ -137,10 +139,34 @@ function equalAtSamples(gold: Node, answer: Node, budget: Budget): boolean {
   return met >= (isSymbolic ? 3 : 1);
 }
 
+/** Steps lie at whole numbers, where `⌈x⌉` is not `⌊x⌋ + 1`. */
+function equalAtWholes(gold: Node, answer: Node, budget: Budget): boolean {
+  const names = [...symbolsOf(gold, new Set(symbolsOf(answer)))].filter((name) => name !== 'π' && name !== 'e');
+  for (let k = 0; k < 40; k++) {
+    const given = new Map(names.map((name, i) => [name, 1 + ((k * (2 * i + 1)) % 41)]));
+    const [a, b] = [gold, answer].map((node) => new Sample(0, budget, given).value(node).re) as [number, number];
+    if (Math.abs(a - b) > 1e-9 * Math.max(Math.abs(a), Math.abs(b), 1)) return false;
+  }
+  return true;
+}
+
+/** Beside `\log_{10}`, a plain `\log` is the same. */
+function hasBaseTen(node: Node): boolean {
+  const isTen = (base: Node | undefined) => base !== undefined && canonical(base) === canonical(numberOf(10));
+  return some(
+    node,
+    (part) => part.kind === 'call' && (part.name === 'log10' || (part.name === 'logbase' && isTen(part.args[0]))),
+  );
+}
+
+function hasSteps(node: Node): boolean {
+  return some(node, (part) => part.kind === 'call' && ['floor', 'ceil'].includes(part.name));
+}
+
 /** Steps are seldom told apart, and sizes only by the signs. */
 function moreSamples(node: Node): number {
   const has = (names: readonly string[]) => some(node, (part) => part.kind === 'call' && names.includes(part.name));
-  return has(['floor', 'ceil']) ? 54 : has(['abs', 'max', 'min']) ? 12 : 0;
+  return hasSteps(node) ? 54 : has(['abs', 'max', 'min']) ? 12 : 0;
 }
 
 function isConventional(node: Node): boolean {

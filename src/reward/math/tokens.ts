@@ -187,8 +187,11 @@ export function tokenize(text: string, budget: Budget): Token[] {
         push('mark', '…', (/^\.+/.exec(rest) as RegExpExecArray)[0].length);
         continue;
       }
+      // In `27,63,135,171`, a comma before says that the next one parts a list, too.
+      const isListed = tokens.at(-1)?.text === ',' && !isApart && tokens.at(-2)?.kind === 'number';
       const grouped =
-        thousands.exec(rest) ?? (depth === 0 ? (commaThousands.exec(rest) ?? spacedThousands.exec(rest)) : null);
+        thousands.exec(rest) ??
+        (depth === 0 && !isListed ? (commaThousands.exec(rest) ?? spacedThousands.exec(rest)) : null);
       const number = grouped ?? plainNumber.exec(rest);
       if (number) {
         push('number', number[0].replace(/\\,|\{,\}|,\\!|[, ]/g, ''), number[0].length);

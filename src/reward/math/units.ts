@@ -39,7 +39,9 @@ export function isPhysicalLetter(word: string): boolean {
 }
 
 function signsOf(unit: string): string {
-  return unit.replace(/\\(?:cdot|text|mathrm|mbox|,|;|:| )|[\s{}\\]/g, '');
+  return unit
+    .replace(/[²³]/g, (sign) => (sign === '²' ? '^2' : '^3'))
+    .replace(/\\(?:cdot|text|mathrm|mbox|,|;|:| )|[\s{}\\]/g, '');
 }
 
 /** By what they measure: how many of the smallest each is. */
@@ -60,13 +62,13 @@ const measures: readonly (readonly [names: RegExp, size: number, kind: string])[
   [/^(?:mg|milligrams?)$/, 1, 'mass'],
   [/^(?:g|grams?)$/, 1000, 'mass'],
   [/^(?:kg|kilograms?)$/, 1e6, 'mass'],
-  [/^(?:m[lL]|millilit(?:er|re)s?)$/, 1, 'volume'],
-  [/^(?:[lL]|lit(?:er|re)s?)$/, 1000, 'volume'],
+  [/^(?:m[lL]|millilit(?:er|re)s?)$/, 1000, 'length to the 3'],
+  [/^(?:[lL]|lit(?:er|re)s?)$/, 1e6, 'length to the 3'],
   [/^cents?$/, 1, 'money'],
   [/^dollars?$/, 100, 'money'],
 ];
 const single =
-  /^\\?\$?([-−]?\d[\d.,]*|[-−]?\\[dt]?frac\{\d+\}\{\d+\}|\d+\/\d+)\s*(?:\\[ ,;:~]\s*)*(?:\\(?:text|mathrm|textrm|mbox)\s*\{\s*)?([A-Za-z]+)\.?\s*\}?\.?$/;
+  /^\\?\$?([-−]?\d[\d.,]*|[-−]?\\[dt]?frac\{\d+\}\{\d+\}|\d+\/\d+)\s*(?:\\[ ,;:~]\s*)*(?:\\(?:text|mathrm|textrm|mbox)\s*\{\s*)?((?:square|cubic|sq\.?|cu\.?)\s+)?([A-Za-z]+)\.?\s*\}?\s*(?:\^\s*\{?([23])\}?|([²³]))?\.?\s*\}?$/;
 
 interface Measured {
   readonly value: string;
@@ -74,21 +76,24 @@ interface Measured {
   readonly kind: string;
 }
 
-/** Both values with the sizes of their units, where these are known ones of one kind and differ: `5 hours` and `5 minutes`. */
+/** Both values with the sizes of their units, where these are known ones and differ: `5 hours` and `5 minutes`, `10 cm` and `10 cm^2`. */
 export function unitSizes(
   gold: string,
   answer: string,
 ): {readonly gold: Measured; readonly answer: Measured} | undefined {
   const [g, a] = [measured(gold), measured(answer)];
-  return g && a && g.kind === a.kind && g.size !== a.size ? {gold: g, answer: a} : undefined;
+  return g && a && (g.kind !== a.kind || g.size !== a.size) ? {gold: g, answer: a} : undefined;
 }
 
 function measured(text: string): Measured | undefined {
   const dollars = /^\\\$\s*([\d.,]*\d)$/.exec(text.trim())?.[1];
   if (dollars !== undefined) return {value: dollars, size: 100, kind: 'money'};
-  const [, value, name] = single.exec(text.trim()) ?? [];
+  const [, value, before, name, exponent, sign] =
+    single.exec(text.trim().replace(/^\$(?=[^$]*\$$)|(?<=[^\\])\$$/g, '')) ?? [];
   const unit = name === undefined ? undefined : measures.find(([names]) => names.test(name));
-  return unit && value !== undefined ? {value, size: unit[1], kind: unit[2]} : undefined;
+  if (unit === undefined || value === undefined) return undefined;
+  const power = before ? (before.startsWith('s') ? 2 : 3) : Number(exponent ?? (sign ? '²³'.indexOf(sign) + 2 : 1));
+  return {value, size: unit[1] ** power, kind: power === 1 ? unit[2] : `${unit[2]} to the ${power}`};
 }
 
 const degrees = /\^\s*\{?\s*\\circ|°|\bdegrees?\b/;

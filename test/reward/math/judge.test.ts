@@ -1,0 +1,47 @@
+import test from 'ava';
+import {gradeMath} from '../../../src/reward/math/grade.js';
+
+type Case = readonly [gold: string, right: readonly string[], wrong: readonly string[]];
+
+/** Found by an examiner who had not seen the grader: each group has a cause of its own. */
+const cases: Readonly<Record<string, readonly Case[]>> = {
+  'digits behind the point, in other bases': [
+    ['0.0101_2', ['0.0101_{2}'], ['0.101_2', '0.1010_2', '0.0101_3', '101_2']],
+  ],
+  'steps at whole numbers': [
+    [
+      '\\lfloor \\log_2 m\\rfloor + 1',
+      ['1+\\lfloor\\log_2(m)\\rfloor', '\\lfloor \\log_2 m + 1\\rfloor', '\\lfloor \\log_2 (2m)\\rfloor'],
+      ['\\lceil \\log_2 m\\rceil', '\\lfloor \\log_2 m\\rfloor'],
+    ],
+    ['\\lceil \\frac{x}{3}\\rceil', ['-\\lfloor -\\frac{x}{3}\\rfloor'], ['\\lfloor \\frac{x}{3}\\rfloor + 1']],
+  ],
+  'brackets of an interval around a list': [['2, 7', ['7, 2'], ['(2, 7]', '[2, 7)']]],
+  'a logarithm without its base, beside base ten': [
+    ['3-\\log_{10} 7', ['3-\\log 7', '\\log \\frac{1000}{7}'], ['3-\\ln 7', '3-\\log_2 7']],
+    ['\\log_{10} x', ['\\log x'], ['\\ln x']],
+    ['\\ln 5', ['\\log 5'], ['\\log_{10} 5']],
+  ],
+  'numbers of three digits in a list without blanks': [
+    ['18, 54, 126, 162', ['18,54,126,162', '162,126,54,18'], ['18,54,126162', '18,54,126']],
+    ['1,234', ['1234'], ['1, 234']],
+  ],
+  'letters that touch below a slash': [
+    ['\\frac{h c}{\\lambda k T}', ['hc/\\lambda kT'], ['\\frac{hc}{\\lambda} kT']],
+    ['e^{-\\frac{x}{ab}}', ['e^{-x/ab}'], ['e^{-xb/a}']],
+    ['\\frac{a}{b} c', ['a/b c'], ['a/bc']],
+  ],
+  'units of other kinds and powers': [
+    ['10\\text{ cm}', ['10', '$10$ cm', '0.1 m', '100 mm'], ['$10$ m', '$10 cm^2$', '10 seconds', '10 square cm']],
+    ['3\\text{ m}^2', ['3 square meters', '30000\\text{ cm}^2', '3 m²'], ['3 m', '3\\text{ cm}^2', '3\\text{ m}^3']],
+    ['2 liters', ['2000\\text{ cm}^3', '2000 mL', '2 L'], ['2 mL', '2\\text{ m}^3', '2 kg']],
+  ],
+};
+
+for (const [title, group] of Object.entries(cases))
+  test(`judges ${title}`, (t) => {
+    for (const [gold, right, wrong] of group) {
+      for (const answer of right) t.is(gradeMath(gold, `\\boxed{${answer}}`).correct, true, `${gold}: ${answer}`);
+      for (const answer of wrong) t.is(gradeMath(gold, `\\boxed{${answer}}`).correct, false, `${gold}: ${answer}`);
+    }
+  });
