@@ -21,8 +21,8 @@ export {IlrError, type IlrErrorCode, ilrErrorCodes} from './errors.js';
 export {estimateConfig} from './estimate/plan.js';
 export type {RunEstimate} from './estimate/run.js';
 export {toMarkdown} from './eval/markdown.js';
+export type {EvalEvent} from './eval/plan.js';
 export type * from './eval/report.js';
-export type {EvalEvent} from './eval/run.js';
 export {majority, passAtK, type Vote} from './eval/scores.js';
 export {holm, mcnemarTest, permutationTest} from './eval/significance.js';
 export {
@@ -36,7 +36,8 @@ export {
   type FusionOptions,
   type SoloOptions,
 } from './evaluate.js';
-export {type PullEvent, type PullOptions, type PullResult, pull} from './hub/pull.js';
+export type {PullEvent, PullOptions} from './hub/options.js';
+export {type PullResult, pull} from './hub/pull.js';
 export {type HubSettings, readHubSettings} from './hub/settings.js';
 export {
   type NativeCreateOptions,

@@ -1,5 +1,5 @@
+import type {EvalEvent} from '../eval/plan.js';
 import {memberNames} from '../eval/plan.js';
-import type {EvalEvent} from '../eval/run.js';
 import {duration} from './progress.js';
 import {type Output, Screen} from './terminal.js';
 

@@ -1,4 +1,4 @@
-import type {PullEvent} from '../hub/pull.js';
+import type {PullEvent} from '../hub/options.js';
 import {duration} from './progress.js';
 import {type Output, Screen} from './terminal.js';
 

@@ -7,7 +7,8 @@ import {benchmarkNames, findBenchmark, isBenchmark} from '../data/benchmarks.js'
 import {IlrError} from '../errors.js';
 import {defaultLimits} from '../hub/limits.js';
 import {pulledFolder} from '../hub/local.js';
-import {type PullOptions, type PullResult, pull} from '../hub/pull.js';
+import type {PullOptions} from '../hub/options.js';
+import {type PullResult, pull} from '../hub/pull.js';
 import {parseRepository, repositoryName} from '../hub/repository.js';
 import {readHubSettings} from '../hub/settings.js';
 import {withIo} from '../io.js';

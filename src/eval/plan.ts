@@ -66,6 +66,22 @@ export interface EvalUnit {
   readonly members: readonly EvalModel[];
 }
 
+/** How far an evaluation is. */
+export type EvalEvent =
+  | {
+      readonly type: 'progress';
+      readonly unit: EvalUnit;
+      /** Questions whose answers are saved, and all. */
+      readonly done: number;
+      readonly total: number;
+      /** Of `done`: there before this run. */
+      readonly known: number;
+      /** Written in this run for this unit, those of batches under way included. */
+      readonly tokens: number;
+    }
+  | {readonly type: 'loading'; readonly models: readonly string[]}
+  | {readonly type: 'warning'; readonly message: string};
+
 /** What a unit's models are asked, and how long they may answer. */
 export function dialogueOf({dialogue}: EvalPlan, {benchmark, mode, members}: EvalUnit): EvalPlan['dialogue'] {
   const own = mode === 'solo' ? (members[0] as EvalModel).dialogue : dialogue;

@@ -3,6 +3,7 @@ import type {Agent, Question, Strategy} from '../types.js';
 import {answerBatch} from './answers.js';
 import {
   dialogueOf,
+  type EvalEvent,
   type EvalModel,
   type EvalPlan,
   type EvalUnit,
@@ -16,21 +17,6 @@ import {buildReport} from './results.js';
 import type {AnswerStore} from './store.js';
 import {type StrategyStore, strategiesOf} from './strategies.js';
 import {UnitWarnings} from './warnings.js';
-
-export type EvalEvent =
-  | {
-      readonly type: 'progress';
-      readonly unit: EvalUnit;
-      /** Questions whose answers are saved, and all. */
-      readonly done: number;
-      readonly total: number;
-      /** Of `done`: there before this run. */
-      readonly known: number;
-      /** Written in this run for this unit, those of batches under way included. */
-      readonly tokens: number;
-    }
-  | {readonly type: 'loading'; readonly models: readonly string[]}
-  | {readonly type: 'warning'; readonly message: string};
 
 export interface EvalRunOptions {
   readonly answers: AnswerStore;

@@ -5,8 +5,7 @@ import {chooseStrategies} from '../interact/strategy.js';
 import {AppendedFile, jsonLine} from '../record/appended-file.js';
 import {withIo} from '../record/files.js';
 import type {Agent, Question, Strategy} from '../types.js';
-import {dialogueOf, type EvalPlan, type EvalUnit, type UnitKeys} from './plan.js';
-import type {EvalEvent} from './run.js';
+import {dialogueOf, type EvalEvent, type EvalPlan, type EvalUnit, type UnitKeys} from './plan.js';
 
 /** [N][questions] */
 export type Strategies = readonly (readonly Strategy[])[];

@@ -1,5 +1,5 @@
 import type {HubFile} from './listing.js';
-import type {PullOptions} from './pull.js';
+import type {PullOptions} from './options.js';
 
 export function sum(files: readonly HubFile[]): number {
   return files.reduce((total, {bytes}) => total + bytes, 0);

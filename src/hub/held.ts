@@ -1,7 +1,7 @@
 import {IlrError} from '../errors.js';
 import {checkInside} from './file-names.js';
 import type {HubFile} from './listing.js';
-import type {PullOptions} from './pull.js';
+import type {PullOptions} from './options.js';
 import {repositoryName} from './repository.js';
 import type {Source} from './source.js';
 import type {PullRecord, Target} from './target.js';

@@ -2,7 +2,7 @@ import {IlrError} from '../errors.js';
 import type {HubClient} from './client.js';
 import {hasHash} from './digest.js';
 import {fileUrl, type HubFile, hashOf, listFiles, resolveCommit} from './listing.js';
-import type {PullOptions} from './pull.js';
+import type {PullOptions} from './options.js';
 import {repositoryName} from './repository.js';
 import {withRetries} from './retry.js';
 import type {PullRecord, Target} from './target.js';

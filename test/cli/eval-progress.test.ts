@@ -1,6 +1,6 @@
 import test from 'ava';
 import {EvalProgress} from '../../src/cli/eval-progress.js';
-import type {EvalEvent} from '../../src/eval/run.js';
+import type {EvalEvent} from '../../src/eval/plan.js';
 import {benchmarkOf, scriptedModel} from '../helpers/eval-plan.js';
 
 const esc = String.fromCharCode(27);

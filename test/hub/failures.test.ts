@@ -1,6 +1,7 @@
 import test, {type ExecutionContext} from 'ava';
 import {retryAfterOf} from '../../src/hub/failures.js';
-import {type PullOptions, pull} from '../../src/hub/pull.js';
+import type {PullOptions} from '../../src/hub/options.js';
+import {pull} from '../../src/hub/pull.js';
 import {folderWith} from '../helpers/folder.js';
 import {answer, FakeHub, type Fault, quick, tinyRepository} from '../helpers/hub.js';
 

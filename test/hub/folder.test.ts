@@ -3,7 +3,8 @@ import {readdir, readFile, writeFile} from 'node:fs/promises';
 import path from 'node:path';
 import test, {type ExecutionContext} from 'ava';
 import {localModel, pulledFolder, pullHint} from '../../src/hub/local.js';
-import {type PullOptions, pull} from '../../src/hub/pull.js';
+import type {PullOptions} from '../../src/hub/options.js';
+import {pull} from '../../src/hub/pull.js';
 import {folderWith} from '../helpers/folder.js';
 import {cutAfter, FakeHub, type FakeRepository, noise, quick, tinyRepository} from '../helpers/hub.js';
 

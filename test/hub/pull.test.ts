@@ -2,7 +2,8 @@ import {readdir, readFile, symlink, writeFile} from 'node:fs/promises';
 import path from 'node:path';
 import test, {type ExecutionContext} from 'ava';
 import {IlrError, type IlrErrorCode} from '../../src/errors.js';
-import {type PullEvent, type PullOptions, type PullResult, pull} from '../../src/hub/pull.js';
+import type {PullEvent, PullOptions} from '../../src/hub/options.js';
+import {type PullResult, pull} from '../../src/hub/pull.js';
 import {folderWith} from '../helpers/folder.js';
 import {answer, cutAfter, FakeHub, noise, quick, sendInstead, sendRange, tinyRepository} from '../helpers/hub.js';
 
