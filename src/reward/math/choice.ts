@@ -9,12 +9,17 @@ function withoutStyle(text: string): string {
 
 /** The letter of a gold answer that is one, alone or before its option's text: `B`, `(B)`, `\text{(B)} 12`, `B. twelve`. */
 export function goldChoice(text: string): string | undefined {
-  return /^\(?([A-J])\)?\.?$/.exec(withoutStyle(text).replace(/\s/g, ''))?.[1] ?? optionOf(text)?.letter;
+  const bare = withoutStyle(text).replace(/\s/g, '');
+  return (
+    /^\(?([A-J])\)?\.?$/.exec(bare)?.[1] ?? /^\(([a-j])\)\.?$/.exec(bare)?.[1]?.toUpperCase() ?? optionOf(text)?.letter
+  );
 }
 
 /** The letter that an answer is, or begins with. */
 export function choiceOf(text: string): string | undefined {
   const answer = withoutStyle(text).replace(/^(?:option|choice|answer)\s*:?\s+/i, '');
+  const small = /^\(([a-j])\)$/.exec(answer)?.[1];
+  if (small !== undefined) return small.toUpperCase();
   const match =
     /^\(?([A-J])\)?(?:\s*(?:[.:。，：]|\)(?=\s|$))(.*)|\s*)$/s.exec(answer) ??
     /^\(([A-J])\)(?:\s+([^+*/=^<>-].*)|[,;].*)$/s.exec(answer) ??

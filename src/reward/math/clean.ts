@@ -145,6 +145,8 @@ export function clean(answer: string): string {
     .replace(/^\s*\\text\s*\{((?![^{}]*\p{L}{3})[^{}]*[\d+=*/^<>][^{}]*)\}\s*$/u, '$1')
     .replace(/^\s*\\text\s*\{[^{}]*(?::|\bis|=)\s*\}/, '')
     .replace(/\\mathbb\s*\{?R\}?\s*(?:\^\s*\{?\+\}?|_\s*\{\s*>\s*0\s*\})/g, '(0,\\infty)')
+    // A digit above nine.
+    .replace(/(?<=\d)\s*\\(?:text|mathrm)\s*\{([A-Z])\}(?=[\dA-Z]*\s*_)/g, '$1')
     .replace(/\\operatorname\*?\s*\{\s*([A-Za-z]+)\s*\}/g, '\\$1 ')
     .replace(/\\(?:mathbf|boldsymbol|bm|bold|boxed|fbox)\s*\{(\s*[\d.,\s]+)\}/g, ' $1 ')
     .replace(

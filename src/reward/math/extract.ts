@@ -139,9 +139,12 @@ export function saidIn(box: string): string | undefined {
 
 const latex = /\\(?:begin|end|text|mathrm|operatorname)\s*\{[^{}]*\}|\\[A-Za-z]+/g;
 
-/** `So it is **42**`, at the end. */
+/** `So it is **42**`, or `**42** apples (not 40)`, at the end. */
 function lastBold(text: string): Found | undefined {
-  const match = /\*\*([^*\n]+)\*\*[\s.]*$/.exec(text.slice(-400));
+  const end = text.slice(-400);
+  const match =
+    /\*\*([^*\n]+)\*\*(?:[ \t]*\([^()\n]*\))?[\s.!]*$/.exec(end) ??
+    /\*\*([^*\n]*\d[^*\n]*(?<!:))\*\*(?:[ ,]+[\p{L}'’-]+){1,8}[\s.!]*$/u.exec(end);
   return match ? inner(match[1] as string, match.index) : undefined;
 }
 
@@ -157,6 +160,7 @@ function inner(sentence: string, at: number): Found | undefined {
   const box = lastBoxes(bare);
   if (box) return {text: box.text, at};
   const formulas = formulasOf(bare).filter((formula) => !isProse(formula.text));
+  while (formulas.length > 1 && isCondition(bare.slice(formulas.at(-2)?.end, formulas.at(-1)?.start))) formulas.pop();
   const outside = formulas.reduce((rest, formula) => rest.replace(formula.whole, ' '), bare);
   const words = outside.replace(latex, ' ').match(/[A-Za-z]{2,}/g) ?? [];
   const isList = words.every((word) => ['and', 'or'].includes(word.toLowerCase()));
@@ -229,6 +233,7 @@ function lastFormula(text: string): {readonly text: string; readonly end: number
   const formulas = formulasOf(text).filter(
     (formula) => formula.text !== '' && !/^[A-Za-z.,]$/.test(formula.text) && !isProse(formula.text),
   );
+  while (formulas.length > 1 && isCondition(text.slice(formulas.at(-2)?.end, formulas.at(-1)?.start))) formulas.pop();
   const last = formulas.at(-1);
   if (!last) return undefined;
   // `$1$ and $2$`
@@ -239,6 +244,13 @@ function lastFormula(text: string): {readonly text: string; readonly end: number
     joined = `${before.text}, ${joined}`;
   }
   return {text: `${joined}${percentBehind(text, last.end)}`, end: last.end};
+}
+
+/** Between two formulas, that the second only says when the first holds: `$f(x) = x$ for all $x > 0$`. */
+function isCondition(between: string): boolean {
+  return /^[\s,.]*(?:\\q?quad\s*)?(?:for (?:all|every|each|any|some)|where|whenever)(?:\s+[a-z]+){0,3}\s*$/i.test(
+    between,
+  );
 }
 
 /** Between two dollars that are money. */
@@ -257,6 +269,8 @@ const deniedBefore = /(?:[<>≤≥≠]|\\(?:[lg]eq?|[lg]t|neq?)|\bnot|n't|\bbut)
 const moreBehind = /^\s*(?:\+|\.\.|…|\\[lc]?dots|and a half)/;
 const barePattern =
   /(?<![\w\\^_{])[-−]?\d{0,12}\s?\\(?:[dt]?frac\s*\{[^{}]{1,60}\}\s*\{[^{}]{1,60}\}|sqrt\s*\{[^{}]{1,60}\})(?:\s?\\pi(?![a-z]))?/g;
+const pointPattern =
+  /(?<![\w)])\([ \t]?[-−+]?\d{1,12}(?:\.\d{1,12}|\/\d{1,12})?(?:,[ \t]?[-−+]?\d{1,12}(?:\.\d{1,12}|\/\d{1,12})?){1,8}[ \t]?\)/g;
 const unitBehind = /^(?:[cmk]?m|kg|g|s|h|ft|in|l|L)(?:[²³]|\^?\{?[23]\}?)?(?![A-Za-z\d_])/;
 
 function lastNumber(text: string): Found | undefined {
@@ -276,6 +290,10 @@ function lastNumber(text: string): Found | undefined {
   // LaTeX without its dollars.
   for (const match of prose.matchAll(barePattern))
     if (match.index >= (last?.at ?? -1)) last = {text: match[0].trim(), at: match.index};
+  // The last coordinate of a point is not the answer.
+  for (const match of last ? prose.matchAll(pointPattern) : [])
+    if (match.index < (last?.at as number) && match.index + match[0].length > (last?.at as number))
+      return {text: match[0], at: match.index};
   return last;
 }
 

@@ -47,7 +47,10 @@ export function gradeMath(gold: string, answer: string, options: MathGradeOption
   // A sentence in a box; not `C + 1`.
   const inBox = isBoxed && /\p{L}{2,}\s+\p{L}{2,}/u.test(extracted.text) ? extracted.text : '';
   const said = isBoxed ? inBox : options.extract === undefined ? behindThinking(answer) : '';
-  if (letter !== undefined && proseChoice(said) === letter)
+  // `(b)` in prose is a choice where the gold answer is written so.
+  const isSmall = /^\W*[a-j]\)/.test(wanted);
+  const choices = isSmall ? said.replace(/\(([a-j])\)/g, (mark) => mark.toUpperCase()) : said;
+  if (letter !== undefined && proseChoice(choices) === letter)
     return {correct: true, extracted: letter, gold: wanted, reason: 'the same choice'};
   if (extracted === undefined) return {correct: false, gold: wanted, reason: 'no answer was found'};
   const budget = new Budget(steps);

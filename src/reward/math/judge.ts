@@ -61,6 +61,10 @@ export function judge(
   if (gold.node === undefined) return [false, 'other words'];
   if (answer.node === undefined) return [false, 'the answer is no mathematics that can be read'];
   if (areEqual(gold.node, answer.node, options, budget)) return [true, 'equal'];
+  const renamed = withConstant(gold.text, answer.text);
+  const other = renamed === undefined ? undefined : read(renamed, budget);
+  if (other !== undefined && other !== 'too complex' && other.node && areEqual(gold.node, other.node, options, budget))
+    return [true, 'equal, with another constant'];
   if (areOtherAngles(gold.raw, answer.raw)) {
     // One of them comes in degrees: π is 180 of them.
     const inDegrees = (node: Node): Node => ({kind: 'product', items: [node, numberOf(180), reciprocal(pi)]});
@@ -83,6 +87,19 @@ export function judge(
 }
 
 const pi: Node = {kind: 'symbol', name: 'π'};
+
+/** The answer with the gold's constant of integration, whatever the letter: `x^2 + c` is `x^2 + C`. */
+function withConstant(gold: string, answer: string): string | undefined {
+  const [g, a] = [gold, answer].map((text) => /\+\s*([CcKk])$/.exec(text)) as [
+    RegExpExecArray | null,
+    RegExpExecArray | null,
+  ];
+  if (!g || !a || g[1] === a[1]) return undefined;
+  const isElsewhere = [gold.slice(0, g.index), answer.slice(0, a.index)].some((text) =>
+    /[CcKk]/.test(text.replace(/\\[A-Za-z]+/g, '')),
+  );
+  return isElsewhere ? undefined : `${answer.slice(0, a.index)}+${g[1]}`;
+}
 
 /** `1000,99` with a decimal point. Of a gold answer, `0,1` is rather a list. */
 function withPoint({text}: Reading, fewest: number): {readonly text: string} | undefined {

@@ -1,4 +1,4 @@
-import {canonical, type Node, type Operator, variableOf} from './ast.js';
+import {canonical, type Node, type Operator, some, variableOf} from './ast.js';
 import type {Budget} from './budget.js';
 import {divide, minus, Sample, size} from './evaluate.js';
 import {isName, isScalar, type Same} from './kinds.js';
@@ -84,11 +84,20 @@ export interface Named {
 /** `x = 5` is 5 where nothing but its name is told. */
 export function equalNamedValues(gold: Node, answer: Node, same: Same): boolean {
   if (isContradiction(answer)) return false;
-  const [g, a] = [namedValue(gold), namedValue(answer)];
+  const [g, a] = [namedValue(gold), namedValue(answer) ?? rewritten(answer, same)];
   if (g === undefined || a === undefined) return false;
   if (g.value.kind === 'relation' || a.value.kind === 'relation') return false;
   if (g.variable !== undefined && a.variable !== undefined && g.variable !== a.variable) return false;
   return same(g.value, a.value);
+}
+
+/** What an identity ends with: `n^2 - n = n(n - 1)`, `1 + 2 + … + n = n(n + 1)/2`. */
+function rewritten(node: Node, same: Same): Named | undefined {
+  if (node.kind !== 'relation' || node.operators.join() !== '=') return undefined;
+  const [left, right] = node.items as [Node, Node];
+  if (!isScalar(left) || !isScalar(right)) return undefined;
+  const goesOn = some(left, (part) => part.kind === 'symbol' && part.name === '…');
+  return goesOn || same(left, right) ? {value: right} : undefined;
 }
 
 /** The value that a relation gives a name to: the last of a chain, before it is approximated. Itself where it is no relation. */

@@ -2,7 +2,7 @@
 const typeset = /\\(?:text|mathrm|textrm|mbox)\s*\{\s*([^{}]*\p{L}[^{}]*)\}\s*(\^\s*\{?-?\d\}?)?\s*\$?\.?$/u;
 /** A number, and behind a blank the signs of physical units: `9.8 m/s^2`. */
 const plain =
-  /^(\\?\$?[-+−]?[\d.,{}]+(?:\s*(?:\\times|\\cdot|×|\*)\s*10\s*\^\s*\{?[-−]?\d+\}?)?|[-−]?\d*\\[dt]?frac\{\d+\}\{\d+\})(?:\s|\\[ ,;:~])+((?:[kcmMGnμu]?(?:m|s|g|L|l|N|J|V|W|A|K|C|F|Hz|Pa|mol|eV|T|Ω|h|min)(?:\s*\^\s*\{?-?\d\}?)?(?:\s*(?:\/|\\cdot|·|\*|\s)\s*|$))+)$/;
+  /^(\\?\$?[-+−]?[\d.,{}]+(?:\s*(?:\\times|\\cdot|×|\*)\s*10\s*\^\s*\{?[-−]?\d+\}?)?|[-−]?\d*\\[dt]?frac\{\d+\}\{\d+\})(?:\s|\\[ ,;:~])+((?:[kcmMGnμu]?(?:m|s|g|L|l|N|J|V|W|A|K|C|F|Hz|Pa|mol|eV|T|Ω|h|min|[MLR]_\{?\\odot\}?)(?:\s*\^\s*\{?-?\d\}?)?(?:\s*(?:\/|\\cdot|·|\*|\s)\s*|$))+)$/;
 
 /**
 Both without the unit that the gold answer sets as text, where the answer has the same one or none; or the answer without a physical unit behind a plain
@@ -16,7 +16,7 @@ export function withoutUnits(
 ): {readonly gold: string; readonly answer: string} | undefined {
   const unit = typeset.exec(gold);
   if (!unit) {
-    const number = plain.exec(answer.trim().replace(/^\$|\$$|\.$/g, ''))?.[1];
+    const number = plain.exec(answer.trim().replace(/^(?:\$|\\\()|(?:\$|\\\))$|\.$/g, ''))?.[1];
     return number === undefined ? undefined : {gold, answer: number};
   }
   const quantity = gold.slice(0, unit.index);

@@ -101,9 +101,19 @@ function meaningOf(text: string): string {
   return synonyms.find(([pattern]) => pattern.test(words))?.[1] ?? words;
 }
 
+/** Of `SRMC = LRMC`, which means the same from right to left. */
+function sidesOf(words: string): string | undefined {
+  const sides = words.split('=').map((side) => side.trim());
+  return sides.length === 2 && sides.every((side) => /^\p{L}{2}[\p{L} ]*$/u.test(side))
+    ? sides.sort().join('=')
+    : undefined;
+}
+
 /** Words are compared as words; signs are not, and digits only among words. */
 export function areSameWords(gold: string, answer: string): boolean {
   const [g, a] = [meaningOf(gold), meaningOf(answer)];
+  const [goldSides, answerSides] = [sidesOf(g), sidesOf(a)];
+  if (goldSides && answerSides) return goldSides === answerSides;
   if (g !== a || !/\p{L}/u.test(g) || /[+*/=<>^]/.test(g)) return false;
   if (/\d/.test(g)) return /\p{L}{3}/u.test(g);
   return /\p{L}{2}/u.test(g) || gold.replace(/\\text|[{}]/g, '') === answer.replace(/\\text|[{}]/g, '');

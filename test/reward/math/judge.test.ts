@@ -36,6 +36,14 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
     ['3\\text{ m}^2', ['3 square meters', '30000\\text{ cm}^2', '3 m²'], ['3 m', '3\\text{ cm}^2', '3\\text{ m}^3']],
     ['2 liters', ['2000\\text{ cm}^3', '2000 mL', '2 L'], ['2 mL', '2\\text{ m}^3', '2 kg']],
   ],
+  'identities and the names of constants': [
+    ['n(n+2)', ['n^2+2n = n(n+2)', 'k = n^2+2n = n(n+2)'], ['n^2+2n = n(n+1)', 'n^2 = n(n+2)']],
+    ['\\frac{n(n+1)}{2}', ['1+2+\\dots+n = \\frac{n(n+1)}{2}'], ['1+2+\\dots+n = \\frac{n(n-1)}{2}']],
+    ['x^4+C', ['x^4+c', 'x^4+K'], ['x^4', 'x^4+c+1', 'x^3+c', 'cx^4+c']],
+  ],
+  'words on both sides of a sign': [['LRAC=LRMC', ['LRMC = LRAC', '\\text{LRAC}=\\text{LRMC}'], ['LRAC=SRMC', 'LRAC']]],
+  'choices in small letters': [['(c)', ['C', '(c)', '\\text{(C)}'], ['B', '(b)', 'd']]],
+  'digits above nine set as text': [['4B2_{13}', ['4\\text{B}2_{13}'], ['4\\text{C}2_{13}', '4\\text{B}2_{12}']]],
 };
 
 for (const [title, group] of Object.entries(cases))
@@ -45,3 +53,22 @@ for (const [title, group] of Object.entries(cases))
       for (const answer of wrong) t.is(gradeMath(gold, `\\boxed{${answer}}`).correct, false, `${gold}: ${answer}`);
     }
   });
+
+/** Whole completions, with what they answer. */
+const completions: readonly (readonly [completion: string, right: string, wrong: string])[] = [
+  ['The tank holds **48π** litres.', '48\\pi', '48'],
+  ['So they need **17 buses** for the trip.', '17', '16'],
+  ['She saved **350** (not 400).', '350', '400'],
+  ['Hence only $g(x)=3x+2$ for all $x\\in\\mathbb{R}$.', 'g(x)=3x+2', '\\mathbb{R}'],
+  ['The answer is $k=7$ where $m=2$.', '7', '2'],
+  ['The lines cross at the point (4, −9).', '(4,-9)', '-9'],
+  ['The second estimate is unbiased: option (d).', '(d)', '(b)'],
+  ['It has a mass of \\(4 \\times 10^{7}\\ M_\\odot\\).', '4e7', '4e6'],
+];
+
+test('finds what whole completions answer', (t) => {
+  for (const [completion, right, wrong] of completions) {
+    t.is(gradeMath(right, completion).correct, true, completion);
+    t.is(gradeMath(wrong, completion).correct, false, completion);
+  }
+});
