@@ -14,7 +14,7 @@ const commands: Readonly<Record<string, string>> = {
   demo: 'two tiny agents, made from a seed, learn together on the CPU',
   estimate: 'say how much memory a run needs, before anything is loaded',
   train: 'train agents as a YAML file says',
-  eval: 'measure the solo accuracy of a model or checkpoint on a question file',
+  eval: 'measure models on benchmarks and question files: pass@1, pass@k, maj@k; alone, in debate, in dialogue',
   data: 'say what data sets and question files hold, and which questions two of them share',
   pull: 'download a model or a data set of the Hugging Face Hub',
   report: 'write the page of a training run',
@@ -65,8 +65,16 @@ async function createProgram(args: readonly string[]): Promise<Command> {
     if (command === name) ((await import(`./${command}.js`)) as CommandModule).register(program);
     else program.command(command).description(description);
   }
-  for (const command of program.commands) command.exitOverride();
+  for (const command of program.commands) teach(command, `ilr-native ${command.name()}`);
   return program;
+}
+
+/** After an error, a command points at its own help. */
+function teach(command: Command, line: string): void {
+  command
+    .exitOverride()
+    .showHelpAfterError(`(${line} --help tells ${command.commands.length > 0 ? 'the commands' : 'its options'})`);
+  for (const below of command.commands) teach(below, `${line} ${below.name()}`);
 }
 
 function report(error: unknown): number {

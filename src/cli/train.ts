@@ -16,6 +16,15 @@ interface TrainArguments {
   readonly output?: string;
 }
 
+const help = `
+  $ ilr-native pull gsm8k && ilr-native train recipes/gsm8k.yaml --set agents.0.model=models/a --set agents.1.model=models/b
+  $ ilr-native train run.yaml --set steps=2 --set questionsPerStep=4 --output runs/try      a short try
+  $ ilr-native train run.yaml --resume                                                      go on after Ctrl-C or a crash
+
+A model is a Hugging Face folder, or a name that was pulled. docs/config.md lists every setting; \`ilr-native estimate\` says how much
+memory a run takes. Ctrl-C finishes the step under way and saves (exit code 130); again, it stops at once.
+The output folder gets metrics, dialogues, checkpoints, the trained agents and report.html (docs/output.md).`;
+
 export function register(program: Command): void {
   program
     .command('train')
@@ -25,6 +34,7 @@ export function register(program: Command): void {
     .option('--resume', 'go on from the latest checkpoint of the output folder')
     .option('--device <device>', 'cpu, cuda, cuda:N or auto', device)
     .option('--output <folder>', 'folder of metrics, dialogues and checkpoints')
+    .addHelpText('after', help)
     .action(trainCommand);
 }
 

@@ -1,7 +1,9 @@
+import {existsSync} from 'node:fs';
 import type {Env} from '../cache.js';
+import {nearest} from '../config-keys.js';
 import {IlrError} from '../errors.js';
 import {type Benchmark, type Split, splits} from './benchmark.js';
-import {findBenchmark, isBenchmark, readBenchmark} from './benchmarks.js';
+import {benchmarkNames, findBenchmark, isBenchmark, readBenchmark} from './benchmarks.js';
 import {type QuestionFile, type QuestionFormat, readQuestions} from './questions.js';
 
 export interface SourceOptions {
@@ -22,12 +24,25 @@ export function isNamed(source: string): boolean {
 /**
 The questions of a file, or of a data set by name.
 
-@throws IlrError `ILR_INVALID_ARGUMENT` on an unknown split; else as `readQuestions` and `readBenchmark`.
+@throws IlrError `ILR_INVALID_ARGUMENT` on an unknown split, `ILR_IO` with the nearest known name for a word that is no file; else as `readQuestions` and `readBenchmark`.
 */
 export async function readSource(source: string, {format, split, folder, env}: SourceOptions): Promise<QuestionFile> {
   const named = parseName(source);
-  if (named === undefined) return readQuestions(source, format);
+  if (named === undefined) return readFile(source, format);
   return readBenchmark(named.benchmark.name, {split: named.split ?? split, folder, env});
+}
+
+/** A word without ending or path that is no file was meant for a data set. */
+async function readFile(source: string, format: QuestionFormat): Promise<QuestionFile> {
+  if (/^[\w:-]+$/.test(source) && !existsSync(source)) {
+    const near = nearest(source.replace(/:.*/, ''), benchmarkNames);
+    throw new IlrError(
+      'ILR_IO',
+      `${JSON.stringify(source)} is neither a file here nor a data set that is known by name` +
+        `${near === undefined ? ` (${benchmarkNames.join(', ')})` : `. Did you mean ${near}?`}`,
+    );
+  }
+  return readQuestions(source, format);
 }
 
 /** The data set that a source names; undefined for a file. */

@@ -24,7 +24,19 @@ function cli(args: readonly string[], env: NodeJS.ProcessEnv = {}, bin = path.jo
 test('help names every command and how to start', async (t) => {
   const {code, stdout} = await cli(['--help']);
   t.is(code, 0);
-  for (const command of ['setup', 'doctor', 'demo', 'train', 'eval', 'pull', 'sample'])
+  for (const command of [
+    'setup',
+    'doctor',
+    'demo',
+    'estimate',
+    'train',
+    'eval',
+    'data',
+    'pull',
+    'report',
+    'sample',
+    'grade',
+  ])
     t.regex(stdout, new RegExp(`^ {2}${command} `, 'm'));
   t.regex(stdout, /Start here:/);
   t.is((await cli(['--version'])).stdout.trim(), packageVersion(root));
@@ -38,6 +50,20 @@ test('an unknown command or option is an error that names the nearest', async (t
   const option = await cli(['setup', '--forse']);
   t.is(option.code, 1);
   t.regex(option.stderr, /unknown option '--forse'[\s\S]*Did you mean --force/);
+});
+
+test('after a wrong option a command points at its own help', async (t) => {
+  const hints: readonly (readonly [string[], string])[] = [
+    [['trian'], 'ilr-native --help tells the commands'],
+    [['setup', '--device', 'gpu'], 'ilr-native setup --help tells its options'],
+    [['grade', 'maths'], 'ilr-native grade --help tells the commands'],
+    [['grade', 'math', '--percent', 'never'], 'ilr-native grade math --help tells its options'],
+  ];
+  for (const [args, hint] of hints) {
+    const {code, stderr} = await cli(args);
+    t.is(code, 1);
+    t.true(stderr.endsWith(`(${hint})\n`), stderr);
+  }
 });
 
 test('an IlrError is its message, exit code 1, and a stack only when asked for', async (t) => {

@@ -28,3 +28,13 @@ test('files are read by the format, data sets by what is known of them', async (
   t.deepEqual(await texts('gsm8k:test'), ['h']);
   await t.throwsAsync(texts('aime25'), {code: 'ILR_INVALID_ARGUMENT', message: /aime25:test, got "train"/});
 });
+
+test('a word that is neither a file nor a known data set is told the nearest known name', async (t) => {
+  const read = (source: string) => readSource(source, {format, split: 'train', env: {}});
+  await t.throwsAsync(read('gsm8kk:train'), {
+    code: 'ILR_IO',
+    message: /"gsm8kk:train" is neither.*Did you mean gsm8k\?$/,
+  });
+  await t.throwsAsync(read('my-questions'), {code: 'ILR_IO', message: /known by name \(gsm8k, math, .*scibench\)$/});
+  await t.throwsAsync(read('gsm8kk.jsonl'), {code: 'ILR_IO', message: /gsm8kk\.jsonl: could not be read/});
+});
