@@ -1,5 +1,4 @@
 import {availableParallelism} from 'node:os';
-import {createInterface} from 'node:readline';
 import type {Readable, Writable} from 'node:stream';
 import {type Command, InvalidArgumentError} from 'commander';
 import {messageOf} from '../errors.js';
@@ -9,7 +8,7 @@ import {type Limits, openSandbox, type Sandbox} from '../reward/code/sandbox.js'
 import {type ReadTests, testReader} from '../reward/code/test-reader.js';
 import type {CodeTests} from '../types.js';
 import {type FieldNames, fieldNames, readJob} from './code-row.js';
-import {openInput, writeLine} from './grade-input.js';
+import {openInput, readLines, writeLine} from './grade-input.js';
 import {positive} from './options.js';
 import {print} from './terminal.js';
 
@@ -69,7 +68,7 @@ export async function gradeCodeLines(
     }
   }
 
-  for await (const line of createInterface({input, crlfDelay: Number.POSITIVE_INFINITY})) {
+  for await (const line of readLines(input)) {
     if (line.trim() === '') continue;
     const release = await places.take(never);
     const graded = grade(line, ++counts.lines);

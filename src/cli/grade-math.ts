@@ -1,9 +1,8 @@
-import {createInterface} from 'node:readline';
 import type {Readable, Writable} from 'node:stream';
 import {type Command, InvalidArgumentError, Option} from 'commander';
 import {type Extractor, extractors} from '../reward/math/extract.js';
 import {gradeMath, type MathGradeOptions} from '../reward/math/grade.js';
-import {openInput, readRow, writeLine} from './grade-input.js';
+import {openInput, readLines, readRow, writeLine} from './grade-input.js';
 import {count} from './options.js';
 import {print} from './terminal.js';
 
@@ -24,7 +23,7 @@ export interface GradeCounts {
 /** Grades JSON lines, in order and one at a time: memory does not grow with their number. */
 export async function gradeLines(input: Readable, output: Writable, options: GradeStreamOptions): Promise<GradeCounts> {
   const counts = {lines: 0, correct: 0, malformed: 0, ungradable: 0};
-  for await (const line of createInterface({input, crlfDelay: Number.POSITIVE_INFINITY})) {
+  for await (const line of readLines(input)) {
     if (line.trim() === '') continue;
     counts.lines++;
     const pair = readPair(line, options);

@@ -127,7 +127,13 @@ function isPartialGrade(score: unknown): score is Partial<Grade> {
     isOptional(isWellFormed, 'boolean') &&
     (reward === undefined || Number.isFinite(reward)) &&
     isOptional(answer, 'string') &&
-    (parts === undefined || Object.values(parts).every(Number.isFinite))
+    (parts === undefined || areNumbers(parts))
+  );
+}
+
+function areNumbers(parts: unknown): boolean {
+  return (
+    typeof parts === 'object' && parts !== null && !Array.isArray(parts) && Object.values(parts).every(Number.isFinite)
   );
 }
 

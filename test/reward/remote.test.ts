@@ -77,6 +77,22 @@ test('an answer that does not come, or not to its end, is late and tried again',
   t.is(posted.length, 3);
 });
 
+test('a grade that is none costs itself alone', async (t) => {
+  const good = {isCorrect: true, isWellFormed: true};
+  const odd = [
+    {...good, parts: null},
+    {...good, parts: ''},
+    {...good, parts: [1]},
+    {...good, parts: {a: '1'}},
+    {parts: 1},
+  ];
+  const texts = [...odd, good].map((_, i) => `${i}`);
+  const {outcomes} = await outcomesOf(t, (_, response) => answerJson(response, {grades: [...odd, good]}), {}, texts);
+  t.deepEqual(outcomes.at(-1), {score: good});
+  for (const failure of failuresOf(outcomes).slice(0, -1))
+    t.regex(failure ?? '', /from the server, got something else/);
+});
+
 for (const [what, answer, message] of [
   ['400', (_, response) => response.writeHead(400).end('secret words'), /: HTTP 400$/],
   ['another text than JSON', (_, response) => response.end('<html>'), /in JSON, got another text of 6 characters$/],
