@@ -1,5 +1,6 @@
 import {multiply, type Node, negate, numberOf, reciprocal} from './ast.js';
 import {Cursor, NotMathematics} from './cursor.js';
+import {derivativeOf, inTime, operatorOf} from './derivative.js';
 import {bigOperators, functionLetters, functions} from './functions.js';
 import {numberToken} from './literal.js';
 import {determinant} from './matrix.js';
@@ -88,10 +89,13 @@ export abstract class Atoms extends Cursor {
 
   private command(name: string): Node {
     if (name === 'frac') {
-      const above = this.argument();
-      return multiply(above, reciprocal(this.argument()));
+      const [above, below] = [this.argument(), this.argument()];
+      const operator = operatorOf(above, below);
+      if (operator && this.startsFactor()) return operator(this.term());
+      return derivativeOf(above, below) ?? multiply(above, reciprocal(below));
     }
     if (name === 'binom') return {kind: 'call', name: 'binom', args: [this.argument(), this.argument()]};
+    if (name === 'dot' || name === 'ddot') return inTime(this.argument(), name === 'dot' ? 1 : 2);
     if (name === 'sqrt') return this.root();
     if (name === 'pi') return {kind: 'symbol', name: 'π'};
     if (name === 'infty') return {kind: 'infinity'};

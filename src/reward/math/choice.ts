@@ -24,6 +24,8 @@ export function choiceOf(text: string): string | undefined {
     /^\(?([A-J])\)?(?:\s*(?:[.:。，：]|\)(?=\s|$))(.*)|\s*)$/s.exec(answer) ??
     /^\(([A-J])\)(?:\s+([^+*/=^<>-].*)|[,;].*)$/s.exec(answer) ??
     /^([A-J])(\s*\p{Script=Han}.*)$/su.exec(answer);
+  // A sentence about one option may choose another.
+  if (/^\W*(?:is|was|fails|cannot)\b|\([A-J]\)|\b(?:option|choice|answer)\b/i.test(match?.[2] ?? '')) return undefined;
   // `A) and C)` are two.
   return match && !/^[\s.,;:&()]*(?:(?:and|or)\s+)?\(?[A-J](?![\p{L}\p{N}'’])/u.test(match[2] ?? '')
     ? match[1]

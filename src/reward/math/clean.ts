@@ -144,6 +144,11 @@ export function clean(answer: string): string {
     .replace(/\\\$|(?<!\\)\$|[€£¥₹]|\\(?:euro|pounds|yen)\b/g, ' ')
     .replace(/^\s*\\text\s*\{((?![^{}]*\p{L}{3})[^{}]*[\d+=*/^<>][^{}]*)\}\s*$/u, '$1')
     .replace(/^\s*\\text\s*\{[^{}]*(?::|\bis|=)\s*\}/, '')
+    // Behind what it says, for which values it says so.
+    .replace(
+      /(?<=\S)(?:\\q?quad|\\[ ,;]|[\s,]){0,6}\\text\s*\{\s*for (?:all|every|any|each)\s*(?:(?:positive|non-?negative|real|natural)\s+)?(?:integers?|reals?|numbers?|values?|)\s*\}.*$/s,
+      '',
+    )
     .replace(/\\mathbb\s*\{?R\}?\s*(?:\^\s*\{?\+\}?|_\s*\{\s*>\s*0\s*\})/g, '(0,\\infty)')
     // A digit above nine.
     .replace(/(?<=\d)\s*\\(?:text|mathrm)\s*\{([A-Z])\}(?=[\dA-Z]*\s*_)/g, '$1')

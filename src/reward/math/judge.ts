@@ -75,13 +75,14 @@ export function judge(
     if (isEqual) return [true, 'equal, in other units'];
   }
   for (const [g, a] of [
+    [answer.node.kind === 'list' || answer.node.kind === 'set' ? asList(gold) : undefined, answer],
     [withPoint(gold, 2), answer],
     [gold, withPoint(answer, 1)],
   ] as const) {
     if (!g || !a) continue;
     const [goldPoint, answerPoint] = [read(g.text, budget), read(a.text, budget)];
     if (goldPoint === 'too complex' || answerPoint === 'too complex' || !goldPoint.node || !answerPoint.node) continue;
-    if (areEqual(goldPoint.node, answerPoint.node, options, budget)) return [true, 'equal, with a decimal comma'];
+    if (areEqual(goldPoint.node, answerPoint.node, options, budget)) return [true, 'equal, its comma read otherwise'];
   }
   return [false, 'not equal'];
 }
@@ -99,6 +100,11 @@ function withConstant(gold: string, answer: string): string | undefined {
     /[CcKk]/.test(text.replace(/\\[A-Za-z]+/g, '')),
   );
   return isElsewhere ? undefined : `${answer.slice(0, a.index)}+${g[1]}`;
+}
+
+/** `70,110` as two numbers, where the answer has several. */
+function asList({text}: Reading): {readonly text: string} | undefined {
+  return /^\d{1,3},\d{3}$/.test(text) ? {text: text.replace(',', ', ')} : undefined;
 }
 
 /** `1000,99` with a decimal point. Of a gold answer, `0,1` is rather a list. */

@@ -145,20 +145,19 @@ function solutions(node: Node & {readonly kind: 'relation'}, budget: Budget): Re
   )
     return undefined;
   const [name = ''] = names;
-  const valueAt = (item: Node, x: number) => {
+  const fixed = node.items.map((item) => (isOneName && item === unknowns[0] ? undefined : constantOf(item, budget)));
+  const valueAt = (i: number, x: number) => {
+    const item = node.items[i] as Node;
     if (isOneName && item === unknowns[0]) return x;
-    const fixed = constantOf(item, budget);
-    if (fixed !== undefined) return fixed;
+    if (fixed[i] !== undefined) return fixed[i];
     const {re, im} = new Sample(0, budget, new Map([[name, x]])).value(item);
     return Math.abs(im) <= 1e-9 * Math.abs(re) || im === 0 ? re : Number.NaN;
   };
-  const constants = node.items
-    .map((item) => constantOf(item, budget))
-    .filter((value): value is number => value !== undefined && Number.isFinite(value));
+  const constants = fixed.filter((value): value is number => value !== undefined && Number.isFinite(value));
   return {
     contains: (x) =>
       node.operators.every((operator, i) => {
-        const [left, right] = [valueAt(node.items[i] as Node, x), valueAt(node.items[i + 1] as Node, x)];
+        const [left, right] = [valueAt(i, x), valueAt(i + 1, x)];
         return !Number.isNaN(left) && !Number.isNaN(right) && (compares[operator]?.(left, right) ?? false);
       }),
     points: constants.flatMap((value) => [value, -value]),

@@ -24,7 +24,7 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
   ],
   'numbers of three digits in a list without blanks': [
     ['18, 54, 126, 162', ['18,54,126,162', '162,126,54,18'], ['18,54,126162', '18,54,126']],
-    ['1,234', ['1234'], ['1, 234']],
+    ['1,234', ['1234'], ['1, 23', '1.234']],
   ],
   'letters that touch below a slash': [
     ['\\frac{h c}{\\lambda k T}', ['hc/\\lambda kT'], ['\\frac{hc}{\\lambda} kT']],
@@ -44,6 +44,31 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
   'words on both sides of a sign': [['LRAC=LRMC', ['LRMC = LRAC', '\\text{LRAC}=\\text{LRMC}'], ['LRAC=SRMC', 'LRAC']]],
   'choices in small letters': [['(c)', ['C', '(c)', '\\text{(C)}'], ['B', '(b)', 'd']]],
   'digits above nine set as text': [['4B2_{13}', ['4\\text{B}2_{13}'], ['4\\text{C}2_{13}', '4\\text{B}2_{12}']]],
+  derivatives: [
+    [
+      '\\frac{d p}{d t}+k p=q',
+      ['\\dot p+kp=q', '\\dot{p}=q-kp', '\\frac{d}{dt}p+kp=q'],
+      ['\\frac{p}{t}+kp=q', '\\ddot p+kp=q', '\\dot k+kp=q'],
+    ],
+    [
+      '\\frac{\\partial^2 u}{\\partial x^2}',
+      ['\\frac{\\partial^2}{\\partial x^2}u'],
+      ['\\frac{\\partial u}{\\partial x}', '\\frac{u}{x^2}'],
+    ],
+  ],
+  durations: [
+    [
+      '3 \\text{ hours } 15 \\text{ minutes}',
+      ['3 hours and 15 minutes', '195 minutes', '3.25 hours', '3 h 15 min'],
+      ['15 hours 3 minutes', '3 hours', '3.15 hours'],
+    ],
+  ],
+  'a list that may be one number': [
+    ['40,130', ['40, 130', '130, 40', '40^\\circ, 130^\\circ', '40130'], ['40', '(40,130)', '40, 13']],
+  ],
+  'intervals with irrational ends': [
+    ['(-\\sqrt{7},\\sqrt{7})', ['-\\sqrt7<y<\\sqrt7', '|y|<\\sqrt7'], ['-\\sqrt7\\le y\\le\\sqrt7', '|y|>\\sqrt7']],
+  ],
 };
 
 for (const [title, group] of Object.entries(cases))
@@ -62,6 +87,8 @@ const completions: readonly (readonly [completion: string, right: string, wrong:
   ['Hence only $g(x)=3x+2$ for all $x\\in\\mathbb{R}$.', 'g(x)=3x+2', '\\mathbb{R}'],
   ['The answer is $k=7$ where $m=2$.', '7', '2'],
   ['The lines cross at the point (4, −9).', '(4,-9)', '-9'],
+  ['The function is\n$$h(n)=3n-8\\quad\\text{for all integers } n.$$', 'h(n)=3n-8', '3n+8'],
+  ['Option (B) is false, so I would choose option (A).', 'A', 'B'],
   ['The second estimate is unbiased: option (d).', '(d)', '(b)'],
   ['It has a mass of \\(4 \\times 10^{7}\\ M_\\odot\\).', '4e7', '4e6'],
 ];
