@@ -121,7 +121,7 @@ function missing({name, layouts}: Benchmark, split: Split, folders: readonly str
   return new IlrError(
     'ILR_IO',
     `Expected the split ${split} of ${name} (${wanted.join(', or ')}) in ${folders.join(' or ')}, found nothing. ` +
-      `Get it with: ilr-native pull ${name}. Or name the folder that holds ${name}/ with ILR_DATA or data.folder.`,
+      `Get it with: ilr-native pull ${name}. Or name the folder that holds ${name}/ with ILR_DATA, or with data.folder in a configuration (--data-folder of eval, --folder of data).`,
   );
 }
 

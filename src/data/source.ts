@@ -1,4 +1,5 @@
 import {existsSync} from 'node:fs';
+import path from 'node:path';
 import type {Env} from '../cache.js';
 import {nearest} from '../config-keys.js';
 import {IlrError} from '../errors.js';
@@ -34,11 +35,13 @@ export async function readSource(source: string, {format, split, folder, env}: S
 
 /** A word without ending or path that is no file was meant for a data set. */
 async function readFile(source: string, format: QuestionFormat): Promise<QuestionFile> {
-  if (/^[\w:-]+$/.test(source) && !existsSync(source)) {
-    const near = nearest(source.replace(/:.*/, ''), benchmarkNames);
+  // A configuration's file has been given its folder.
+  const [, word] = /^([\w-]+)(?::\w*)?$/.exec(path.basename(source)) ?? [];
+  if (word !== undefined && !existsSync(source)) {
+    const near = nearest(word, benchmarkNames);
     throw new IlrError(
       'ILR_IO',
-      `${JSON.stringify(source)} is neither a file here nor a data set that is known by name` +
+      `${JSON.stringify(source)} is neither a file nor a data set that is known by name` +
         `${near === undefined ? ` (${benchmarkNames.join(', ')})` : `. Did you mean ${near}?`}`,
     );
   }

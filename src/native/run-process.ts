@@ -28,7 +28,9 @@ export function runProcess(
 ): Promise<ProcessResult> {
   const {cwd, env = process.env, timeoutMs, onLine} = options;
   return new Promise((resolve) => {
-    const child = spawn(command, args, {cwd, env, timeout: timeoutMs, stdio: ['ignore', 'pipe', 'pipe']});
+    const child = spawn(command, args, {cwd, env, stdio: ['ignore', 'pipe', 'pipe']});
+    // Not spawn's `timeout`: where the program is not there, its timer is left and holds the process up.
+    const timer = timeoutMs === undefined ? undefined : setTimeout(() => child.kill(), timeoutMs);
     let stdout = '';
     let stderr = '';
     const splitStdout = lineSplitter(onLine);
@@ -41,8 +43,12 @@ export function runProcess(
       stderr += text;
       splitStderr(text);
     });
-    child.on('error', (error) => resolve({code: undefined, stdout, stderr, problem: error.message}));
+    child.on('error', (error) => {
+      clearTimeout(timer);
+      resolve({code: undefined, stdout, stderr, problem: error.message});
+    });
     child.on('close', (code, signal) => {
+      clearTimeout(timer);
       splitStdout('\n');
       splitStderr('\n');
       resolve({code: code ?? undefined, stdout, stderr, problem: signal ? `ended by ${signal}` : undefined});

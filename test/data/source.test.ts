@@ -35,6 +35,7 @@ test('a word that is neither a file nor a known data set is told the nearest kno
     code: 'ILR_IO',
     message: /"gsm8kk:train" is neither.*Did you mean gsm8k\?$/,
   });
+  await t.throwsAsync(read('/nowhere/gsm8kk'), {code: 'ILR_IO', message: /Did you mean gsm8k\?$/});
   await t.throwsAsync(read('my-questions'), {code: 'ILR_IO', message: /known by name \(gsm8k, math, .*scibench\)$/});
   await t.throwsAsync(read('gsm8kk.jsonl'), {code: 'ILR_IO', message: /gsm8kk\.jsonl: could not be read/});
 });
