@@ -27,9 +27,16 @@ sandboxTest('a job without a runner and unknown limits are refused by name', asy
   await refused(
     '{"runner": ""}\n',
     {cpuSeconds: 0},
-    /limits\.cpuSeconds: expected a whole number of at least 1, got 0/,
+    /limits\.cpuSeconds: expected a whole number from 1 to \d+, got 0/,
   );
-  await refused('{"runner": ""}\n', {wallSeconds: Number.POSITIVE_INFINITY}, /limits\.wallSeconds/);
+  for (const wallSeconds of [Number.POSITIVE_INFINITY, Number.NaN, 2_147_480]) {
+    // the last: a timer that ends at once
+    await refused(
+      '{"runner": ""}\n',
+      {wallSeconds},
+      /limits\.wallSeconds: expected a number from 0\.001 to 86400, got/,
+    );
+  }
 });
 
 sandboxTest('an aborted job rejects, running or waiting, and its place is free again', async (t) => {

@@ -31,6 +31,9 @@ const least: Limits = {
   openFiles: 8,
 };
 
+/** A day; a timer of more than 24 ends at once. */
+const maxWallSeconds = 86_400;
+
 /**
 `limits` over `base`.
 
@@ -43,11 +46,12 @@ export function mergeLimits(base: Limits, limits: Partial<Limits> = {}): Limits 
       throw new IlrError('ILR_INVALID_ARGUMENT', `limits: ${name} is none of ${Object.keys(least).join(', ')}`);
     }
     const isWhole = name === 'wallSeconds' || Number.isSafeInteger(value);
-    if (typeof value !== 'number' || !isWhole || !(value >= minimum) || value > 2 ** 40) {
+    const maximum = name === 'wallSeconds' ? maxWallSeconds : 2 ** 40;
+    if (typeof value !== 'number' || !isWhole || !(value >= minimum && value <= maximum)) {
       const kind = name === 'wallSeconds' ? 'a number' : 'a whole number';
       throw new IlrError(
         'ILR_INVALID_ARGUMENT',
-        `limits.${name}: expected ${kind} of at least ${minimum}, got ${value}`,
+        `limits.${name}: expected ${kind} from ${minimum} to ${maximum}, got ${value}`,
       );
     }
   }
