@@ -269,8 +269,17 @@ const deniedBefore = /(?:[<>≤≥≠]|\\(?:[lg]eq?|[lg]t|neq?)|\bnot|n't|\bbut)
 const moreBehind = /^\s*(?:\+|\.\.|…|\\[lc]?dots|and a half)/;
 const barePattern =
   /(?<![\w\\^_{])[-−]?\d{0,12}\s?\\(?:[dt]?frac\s*\{[^{}]{1,60}\}\s*\{[^{}]{1,60}\}|sqrt\s*\{[^{}]{1,60}\})(?:\s?\\pi(?![a-z]))?/g;
-const pointPattern =
-  /(?<![\w)])\([ \t]?[-−+]?\d{1,12}(?:\.\d{1,12}|\/\d{1,12})?(?:,[ \t]?[-−+]?\d{1,12}(?:\.\d{1,12}|\/\d{1,12})?){1,8}[ \t]?\)/g;
+const bareNumber = '[-−+]?(?:\\d{1,3}(?:,\\d{3}){1,4}(?!\\d)|\\d{1,15})(?:\\.\\d{1,12}|\\/\\d{1,12})?';
+/** What the last number may be the end of: a point, a time of the day, a ratio, a list. */
+const wholes: readonly RegExp[] = [
+  new RegExp(`(?<![\\w)])\\([ \\t]?${bareNumber}(?:,[ \\t]?${bareNumber}){1,8}[ \\t]?\\)`, 'g'),
+  /(?<![\d:.])\d{1,2}(?::\d{2}){0,2}[ \t]?[ap]\.?[ \t]?m\b\.?/gi,
+  /(?<![\d:.])\d{1,9}(?:\.\d{1,9})?(?:[ \t]?:[ \t]?\d{1,9}(?:\.\d{1,9})?){1,4}(?![\d:])/g,
+  new RegExp(
+    `(?<![\\w.,^_{/\\\\$])${bareNumber}(?:,[ \\t]+${bareNumber}){0,12},?[ \\t]+(?:and|or)[ \\t]+${bareNumber}(?![\\w/]|\\.\\d)`,
+    'g',
+  ),
+];
 const unitBehind = /^(?:[cmk]?m|kg|g|s|h|ft|in|l|L)(?:[²³]|\^?\{?[23]\}?)?(?![A-Za-z\d_])/;
 
 function lastNumber(text: string): Found | undefined {
@@ -291,9 +300,10 @@ function lastNumber(text: string): Found | undefined {
   for (const match of prose.matchAll(barePattern))
     if (match.index >= (last?.at ?? -1)) last = {text: match[0].trim(), at: match.index};
   // The last coordinate of a point is not the answer.
-  for (const match of last ? prose.matchAll(pointPattern) : [])
-    if (match.index < (last?.at as number) && match.index + match[0].length > (last?.at as number))
-      return {text: match[0], at: match.index};
+  const {at = -1} = last ?? {};
+  for (const pattern of last ? wholes : [])
+    for (const match of prose.matchAll(pattern))
+      if (match.index <= at && match.index + match[0].length > at) return {text: match[0], at: match.index};
   return last;
 }
 

@@ -115,7 +115,7 @@ function isTooComplex(gold: string, options: MathGradeOptions): boolean {
 
 /** Neither mathematics nor words. */
 function isUnreadable(gold: string): boolean {
-  if (goldChoice(gold) !== undefined || !isBroken(clean(gold))) return false;
+  if (/^[-\d.]*\d$/.test(gold) || goldChoice(gold) !== undefined || !isBroken(clean(gold))) return false;
   const reading = read(gold, new Budget(steps));
   // One that asks for too much work is told so where it is compared.
   return reading !== 'too complex' && reading.text !== '' && reading.node === undefined;

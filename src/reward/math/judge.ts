@@ -22,7 +22,21 @@ export function read(raw: string, budget: Budget): Reading | 'too complex' {
   try {
     return {raw, text, node: nodeOfWords(text) ?? parse(text, budget)};
   } catch (error) {
-    if (error instanceof NotMathematics) return {raw, text};
+    if (error instanceof NotMathematics) {
+      // `MRTS = …`: a name of several letters, and what it is.
+      const value = /^(?:\\text\s*\{)?\p{L}[\p{L} ]{2,30}\}?\s*=(.*[\d\\+*/^].*)$/su.exec(text)?.[1];
+      return value === undefined ? {raw, text} : readValue(value, {raw, text}, budget);
+    }
+    if (error instanceof TooComplex) return 'too complex';
+    throw error;
+  }
+}
+
+function readValue(value: string, unread: Reading, budget: Budget): Reading | 'too complex' {
+  try {
+    return {...unread, node: parse(value, budget)};
+  } catch (error) {
+    if (error instanceof NotMathematics) return unread;
     if (error instanceof TooComplex) return 'too complex';
     throw error;
   }

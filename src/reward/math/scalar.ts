@@ -72,6 +72,8 @@ function roundsEqual(gold: Node, answer: Node, {decimals}: CompareOptions, budge
   const within = (places: number) => difference <= 0.5 * 10 ** -places * (1 + 1e-9) + 1e-15 * Math.abs(goldValue);
   if (decimals !== undefined) return within(decimals);
   if (g && g.behindPoint >= 2 && g.digits >= 2 && within(g.decimals)) return true;
+  const isCutGold = (g?.digits ?? 0) >= cutDigits && !a && Math.abs(answerValue) >= Math.abs(goldValue);
+  if (g && isCutGold && g.behindPoint >= 2 && difference < 10 ** -g.decimals && isEndless(answer, budget)) return true;
   // A value whose decimals never end was rounded for the gold, whatever to.
   if (g && !a && g.behindPoint >= 1 && g.digits >= 3 && within(g.decimals) && isEndless(answer, budget)) return true;
   if (a === undefined || g || a.behindPoint < 1) return false;

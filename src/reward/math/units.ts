@@ -4,6 +4,9 @@ const typeset = /\\(?:text|mathrm|textrm|mbox)\s*\{\s*([^{}]*\p{L}[^{}]*)\}\s*(\
 const plain =
   /^(\\?\$?[-+−]?[\d.,{}]+(?:\s*(?:\\times|\\cdot|×|\*)\s*10\s*\^\s*\{?[-−]?\d+\}?)?|[-−]?\d*\\[dt]?frac\{\d+\}\{\d+\})(?:\s|\\[ ,;:~])+((?:[kcmMGnμu]?(?:m|s|g|L|l|N|J|V|W|A|K|C|F|Hz|Pa|mol|eV|T|Ω|h|min|[MLR]_\{?\\odot\}?)(?:\s*\^\s*\{?-?\d\}?)?(?:\s*(?:\/|\\cdot|·|\*|\s)\s*|$))+)$/;
 
+/** `\lambda \approx ` */
+const named = /^\s*\\?\p{L}[\p{L}\d_{}]{0,15}\s*(?:=|≈|\\approx(?![a-z]))\s*/u;
+
 /**
 Both without the unit that the gold answer sets as text, where the answer has the same one or none; or the answer without a physical unit behind a plain
 number. Their letters would be read as variables otherwise.
@@ -16,7 +19,12 @@ export function withoutUnits(
 ): {readonly gold: string; readonly answer: string} | undefined {
   const unit = typeset.exec(gold);
   if (!unit) {
-    const number = plain.exec(answer.trim().replace(/^(?:\$|\\\()|(?:\$|\\\))$|\.$/g, ''))?.[1];
+    const number = plain.exec(
+      answer
+        .trim()
+        .replace(/^(?:\$|\\\()|(?:\$|\\\))$|\.$/g, '')
+        .replace(named, ''),
+    )?.[1];
     return number === undefined ? undefined : {gold, answer: number};
   }
   const quantity = gold.slice(0, unit.index);

@@ -104,7 +104,10 @@ test('the last number comes with its sign, its point and its fraction', (t) => {
   t.is(found('a share of 3/4 remains'), '3/4');
   t.is(found('that is .25 of it'), '.25');
   t.is(found('about 12% of them'), '12%');
-  t.is(found('on 2, 5 and 9 days'), '9');
+  t.is(found('on 2, 5 and 9 days'), '2, 5 and 9');
+  t.is(found('at 9:15 p.m.'), '9:15 p.m.');
+  t.is(found('as 2 to 3, or 2:3'), '2:3');
+  t.is(found('2 cats and 9 dogs'), '9');
 });
 
 test('only the places that are asked for are looked at', (t) => {

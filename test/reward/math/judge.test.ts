@@ -89,6 +89,13 @@ const completions: readonly (readonly [completion: string, right: string, wrong:
   ['The lines cross at the point (4, −9).', '(4,-9)', '-9'],
   ['The function is\n$$h(n)=3n-8\\quad\\text{for all integers } n.$$', 'h(n)=3n-8', '3n+8'],
   ['Option (B) is false, so I would choose option (A).', 'A', 'B'],
+  ['The ferry leaves at 7:30 PM local time.', '7:30\\text{ p.m.}', '30'],
+  ['Red to blue is 4:9 in all.', '4:9', '9'],
+  ['Its zeros are 1, 6 and -5.', '-5, 1, 6', '-5'],
+  ['There were 12 pens and 9 caps.', '9', '12'],
+  ['τ ≈ 3.4 × 10^{-6} s', '3.4e-6', '3.4e6'],
+  ['$\\boxed{MPK = \\frac{Y+2}{K}}$', '\\frac{Y+2}{K}', '\\frac{Y}{K}'],
+  ['\\boxed{\\pi}', '3.1415926', '3.1415946'],
   ['The second estimate is unbiased: option (d).', '(d)', '(b)'],
   ['It has a mass of \\(4 \\times 10^{7}\\ M_\\odot\\).', '4e7', '4e6'],
 ];
