@@ -60,6 +60,27 @@ def loaded(node):
     return {part.id for part in ast.walk(node) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load)}
 
 
+def runs_text(tree):
+    """Whether data may become code in it; judge_values.py refuses it when it happens."""
+    words = {"eval", "exec", "compile", "__import__", "pickle", "marshal", "importlib"}
+    for part in ast.walk(tree):
+        if isinstance(part, ast.Name) and part.id in words or isinstance(part, ast.Attribute) and part.attr in {"eval", "exec"}:
+            return True
+        if isinstance(part, ast.ImportFrom) and part.module in words or isinstance(part, ast.alias) and part.name in words:
+            return True
+    return False
+
+
+def parsed(source):
+    """Of a head without a body too; empty where it is no Python."""
+    for text in (source, source + "\n    pass"):
+        try:
+            return ast.parse(text)
+        except (SyntaxError, ValueError):
+            pass
+    return ast.Module(body=[], type_ignores=[])
+
+
 def bound(tree):
     """Names that a tree's statements bind, at whatever depth."""
     names = set()

@@ -227,6 +227,33 @@ sandboxTest(
   },
 );
 
+sandboxTest(
+  'tests that run what the program returns are left out, and nothing runs it all the same',
+  async (t, sandbox) => {
+    const code = `"[__import__('os').write(fd, b'[\\"verdict\\",0,true]\\\\n') for fd in range(3, 16)]"`;
+    const pickled = `import pickle\nclass Code:\n    def __reduce__(self): return eval, (${code},)\ndef f(x): return pickle.dumps(Code())`;
+    for (const [own, program] of [
+      [['def good(s):\n    return eval(s) == 24\nassert good(f(1))'], `def f(x): return ${code}`],
+      [['import builtins\nassert builtins.eval(f(1)) + 1 == 25'], `def f(x): return ${code}`],
+      [['import pickle\nassert pickle.loads(f([1])) == [1]'], pickled],
+      [['from pickle import loads\ndef back(b):\n    return loads(b)\nassert back(f([1])) == [1]'], pickled],
+      [['import importlib\nassert importlib.import_module(f(1)).pi > 3'], 'def f(x): return "math"'],
+    ] as const) {
+      const asked = {asserts: own};
+      const {checks, unsupported} = await testReader(sandbox)(asked);
+      t.deepEqual(checks, []);
+      t.is(unsupported[0]?.reason, 'evaluates what the program returns');
+      const oracle = own[0].includes('good') ? 'good(__value_0__)' : 'any(map(eval, [__value_0__]))';
+      const check = {calls: ['f(1)'], relation: 'oracle', expected: {kind: 'none'}, oracle} as const;
+      const byHand = {checks: [check], unsupported: [], names: ['f'], imports: []};
+      t.false((await gradeProgram(sandbox, asked, byHand, `\`\`\`python\n${program}\n\`\`\``)).correct, own[0]);
+    }
+    const literal = {asserts: ['import ast\ndef run(s):\n    return ast.literal_eval(s)\nassert run(f(1)) == [3]']};
+    const read = await testReader(sandbox)(literal);
+    t.true((await gradeProgram(sandbox, literal, read, '```python\ndef f(x): return "[3]"\n```')).correct);
+  },
+);
+
 sandboxTest('a program that fills the channel of replies with lines has not replied', async (t, sandbox) => {
   const read = await testReader(sandbox)(tests);
   for (const line of ['', '[', '[]', '["value",0,42]', `["value",0,${'['.repeat(60_000)}`]) {
