@@ -35,7 +35,9 @@ export const pythonEnv = {PYTHONHASHSEED: '0'} as const;
 
 /** `confine`: Python that runs after the limits are set and before anything is read. */
 export function pythonArgs({memoryBytes, cpuSeconds, threads, openFiles}: Limits, confine = ''): readonly string[] {
-  const limits = [memoryBytes, cpuSeconds, threads, openFiles, 0, 0, 0];
+  // A core of at most 0 bytes is written all the same where the host hands cores to a program of its own (apport, systemd-coredump); of 1 it is not (Linux, fs/coredump.c).
+  const coreBytes = 1;
+  const limits = [memoryBytes, cpuSeconds, threads, openFiles, 0, coreBytes, 0];
   return [...pythonFlags, '-c', source(confine), ...limits.map(String)];
 }
 

@@ -205,6 +205,10 @@ import resource
 for name in ("AS", "CPU", "NPROC", "NOFILE", "FSIZE"):
     tried(resource.setrlimit, getattr(resource, "RLIMIT_" + name), (resource.RLIM_INFINITY, resource.RLIM_INFINITY))`,
 );
+sandboxTest('a crash gives the host no core to handle', async (t, sandbox) => {
+  const {stdout} = await attack(t, sandbox, 'import resource\nprint(resource.getrlimit(resource.RLIMIT_CORE))');
+  t.is(stdout.toString(), '(1, 1)\n'); // of 0, a program that core_pattern names would be started
+});
 stopped(
   'the limits of others cannot be changed',
   1,
