@@ -21,7 +21,8 @@ export function answerOf(answer: string, extract: readonly Extractor[] | undefin
 }
 
 /** A number and its unit in words. */
-const quantity = /^\\?\$?[-+−]?[\d.,/]+\s+[A-Za-z]{2,}(?:\s+(?:per\s+)?[A-Za-z]{2,})?\.?$/;
+const quantity =
+  /^\\?\$?[-+−]?[\d.,/]+\s+(?:[A-Za-z]{2,}(?:\s+(?:per\s+)?[A-Za-z]{2,})?|[A-Za-z]+(?:\^[23])?\/[A-Za-z]+)(?:\^\{?[23]\}?)?\.?$/;
 
 function isAllMathematics(text: string): boolean {
   if (quantity.test(text)) return true;

@@ -129,6 +129,8 @@ export function clean(answer: string): string {
     .replace(/\\(?=")/g, '')
     .replace(/(?<=[\d)\]}])(or|and)(?=[A-Z(\d\\-])/g, ' $1 ')
     .replace(/(?<!\d)(\d{0,60})\.(\d{0,12})\\(?:overline|dot|bar)\s*\{(\d{1,12})\}/g, repeating)
+    .replace(/(?<!\d)(\d{1,60})\.()\((\d{1,12})\)(?![\d^!])/g, repeating)
+    .replace(/\{:\}/g, ':')
     .replace(
       /(?<!\d)(\d{0,60})\.(\d{0,12}?)(?:(\d)\3{2,8}|(\d{2,6})\4{1,8})\s*(?:\.\.\.|\\[lc]?dots(?![a-z])|…)/g,
       repeating,

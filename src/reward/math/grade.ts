@@ -58,7 +58,7 @@ export function gradeMath(gold: string, answer: string, options: MathGradeOption
   if (grade.correct !== false) return grade;
   // Two boxes may be one answer, or two steps of which the last is the answer; beside its letter, an option counts as well.
   for (const [gold, found] of [
-    [wanted, extracted.last],
+    [wanted, unitSizes(wanted, extracted.text) ? undefined : extracted.last],
     [wanted, isBoxed ? saidIn(extracted.text) : undefined],
     [wanted, letter === undefined ? optionOf(extracted.text)?.text : undefined],
     [optionOf(wanted)?.text, extracted.text],

@@ -58,15 +58,16 @@ export function judge(
   const sizes = unitSizes(gold.raw, answer.raw);
   if (sizes !== undefined) {
     if (sizes.gold.kind !== sizes.answer.kind) return [false, 'units of other kinds'];
-    const [g, a] = [sizes.gold, sizes.answer].map(({size, value}) => {
+    const [g, a] = [sizes.gold, sizes.answer].map(({size, over = 1, value}) => {
       const number = read(value, budget);
       return number === 'too complex' || number.node === undefined
         ? undefined
-        : ({kind: 'product', items: [numberToken(String(size)), number.node]} as const);
+        : ({kind: 'product', items: [numberToken(String(size)), reciprocal(numberOf(over)), number.node]} as const);
     });
     const isEqual = g !== undefined && a !== undefined && areEqual(g, a, options, budget);
     return [isEqual, isEqual ? 'equal, in other units' : 'other units'];
   }
+  if (isOtherJunction(gold.text, answer.text)) return [false, 'one says and, the other or'];
   const isSameTime = areSameTimes(gold.text, answer.text);
   if (isSameTime !== undefined) return [isSameTime, isSameTime ? 'the same time' : 'another time'];
   if (sameChoices(gold.text, answer.text)) return [true, 'the same choices'];
@@ -127,4 +128,14 @@ function withPoint({text}: Reading, fewest: number): {readonly text: string} | u
   return match && (match[2] as string).length >= fewest && !(match[2]?.length === 3 && match[1] !== '0')
     ? {text: `${match[1]}.${match[2]}`}
     : undefined;
+}
+
+const [and, or] = [/\\(?:land|wedge)(?![a-z])/, /\\(?:lor|vee)(?![a-z])/];
+
+/** `p \\land q`, `p \\lor q` */
+function isOtherJunction(gold: string, answer: string): boolean {
+  return (
+    (and.test(gold) && !or.test(gold) && or.test(answer) && !and.test(answer)) ||
+    (or.test(gold) && !and.test(gold) && and.test(answer) && !or.test(answer))
+  );
 }

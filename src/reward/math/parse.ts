@@ -20,6 +20,8 @@ const relations: Readonly<Record<string, Operator>> = {
   '→': '→',
 };
 
+const moduli: readonly string[] = ['pmod', 'bmod', 'mod'];
+
 const greek = new Set(
   'alpha beta gamma delta epsilon zeta eta theta kappa lambda mu nu xi rho sigma tau phi chi psi omega'.split(' '),
 );
@@ -114,12 +116,21 @@ class Parser extends Atoms {
   }
 
   private ratio(): Node {
-    const items = [this.sum()];
+    const items = [this.residue()];
     while (this.isMark(':') && !this.isSuchThat) {
       this.next();
-      items.push(this.sum());
+      items.push(this.residue());
     }
     return items.length === 1 ? (items[0] as Node) : {kind: 'ratio', items};
+  }
+
+  /** `3 \\pmod 7` */
+  private residue(): Node {
+    const node = this.sum();
+    const isTaken = this.peek().kind === 'command' && moduli.includes(this.peek().text);
+    if (!isTaken) return node;
+    this.next();
+    return {kind: 'opaque', name: 'mod', args: [node, this.factor()]};
   }
 
   protected override sum(): Node {
@@ -159,11 +170,18 @@ class Parser extends Atoms {
       this.budget.spend(node.kind === 'product' ? 1 + (node.items.length >> 5) : 1);
       if (this.take('*')) node = multiply(node, this.signedFactor());
       else if (this.take('/')) node = multiply(node, reciprocal(this.divisor()));
+      else if (this.startsOperation()) node = {kind: 'opaque', name: this.next().text, args: [node, this.factor()]};
       else if (this.startsFactor()) {
         const right = this.mixedPart(node);
         node = right ? add(node, right) : multiply(node, this.factor());
       } else return node;
     }
+  }
+
+  /** `f \\circ g`, `a \\star b`: whose order may matter. */
+  private startsOperation(): boolean {
+    const {kind, text} = this.peek();
+    return kind === 'command' && (text === 'star' || text === 'compose');
   }
 
   private signedFactor(): Node {
@@ -224,7 +242,7 @@ class Parser extends Atoms {
       const isPower = this.tokens[this.at - 2]?.text === '^' && token.isApart && this.isMark('^', 1);
       return !isBehindNumber || this.isMark('/', 1) || isPower;
     }
-    if (token.kind === 'command') return token.text !== 'choose' && token.text !== 'over';
+    if (token.kind === 'command') return !['choose', 'over', ...moduli].includes(token.text);
     if (token.kind === 'letter') return true;
     if (token.kind === 'environment') return token.text.startsWith('begin');
     if (token.kind !== 'mark') return false;

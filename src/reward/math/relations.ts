@@ -12,7 +12,7 @@ const flipped: Readonly<Record<string, Operator>> = {'<': '>', '>': '<', '≤': 
 export function equalRelations(gold: Relation, answer: Relation, same: Same, budget: Budget): boolean {
   if (gold.operators.length === 1 && answer.operators.length === 1) {
     const [g, a] = [ascending(gold), ascending(answer)];
-    if (g.operator === a.operator && areProportional(g, a, budget)) return true;
+    if (g.operator === a.operator && g.operator !== '→' && areProportional(g, a, budget)) return true;
     // `x ∈ A`, and sides that are no numbers.
     return g.operator === a.operator && same(g.left, a.left) && same(g.right, a.right);
   }

@@ -84,7 +84,6 @@ const commandsAsMarks: Readonly<Record<string, string>> = {
   cdot: '*',
   times: '*',
   ast: '*',
-  star: '*',
   div: '/',
   colon: ':',
   le: '≤',
@@ -217,6 +216,10 @@ export function tokenize(text: string, budget: Budget): Token[] {
       const command = /^\\([A-Za-z]+)/.exec(rest);
       if (command) {
         const name = command[1] as string;
+        if (name === 'circ' && isComposition(tokens.at(-1), rest.slice(5, 25))) {
+          push('command', 'compose', 5);
+          continue;
+        }
         const mark = commandsAsMarks[name];
         push(mark === undefined ? 'command' : 'mark', mark ?? name, command[0].length);
         continue;
@@ -254,6 +257,11 @@ export function tokenize(text: string, budget: Budget): Token[] {
   }
   tokens.push({kind: 'end', text: '', isApart: true});
   return tokens;
+}
+
+/** `f \\circ g`, and not `30 \\circ` or `x^\\circ`. */
+function isComposition(before: Token | undefined, behind: string): boolean {
+  return (before?.kind === 'letter' || before?.text === ')') && /^\s*[a-zA-Z(]/.test(behind);
 }
 
 /** What a function's or an operator's name stands before. */

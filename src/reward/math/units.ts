@@ -19,13 +19,19 @@ export function withoutUnits(
 ): {readonly gold: string; readonly answer: string} | undefined {
   const unit = typeset.exec(gold);
   if (!unit) {
-    const number = plain.exec(
-      answer
-        .trim()
-        .replace(/^(?:\$|\\\()|(?:\$|\\\))$|\.$/g, '')
-        .replace(named, ''),
-    )?.[1];
-    return number === undefined ? undefined : {gold, answer: number};
+    const [g, a] = [gold, answer].map((text) =>
+      plain.exec(
+        text
+          .trim()
+          .replace(/^(?:\$|\\\()|(?:\$|\\\))$|\.$/g, '')
+          .replace(named, ''),
+      ),
+    );
+    // `60 km/h`, and not `60 m`
+    const isQuotient = g?.[2]?.includes('/') ?? false;
+    if (!isQuotient) return a ? {gold, answer: a[1] as string} : undefined;
+    if (a && signsOf(a[2] as string) !== signsOf(g?.[2] as string)) return undefined;
+    return {gold: g?.[1] as string, answer: a?.[1] ?? answer};
   }
   const quantity = gold.slice(0, unit.index);
   if (!/[\d)}\]π]\s*$/.test(quantity.replace(/(?:\\[ ,;:~!]|~)+$/, ''))) return undefined;
@@ -72,15 +78,41 @@ const measures: readonly (readonly [names: RegExp, size: number, kind: string])[
   [/^(?:kg|kilograms?)$/, 1e6, 'mass'],
   [/^(?:m[lL]|millilit(?:er|re)s?)$/, 1000, 'length to the 3'],
   [/^(?:[lL]|lit(?:er|re)s?)$/, 1e6, 'length to the 3'],
+  [/^(?:oz|ounces?)$/, 28_349.523125, 'mass'],
+  [/^(?:lbs?|pounds?)$/, 453_592.37, 'mass'],
+  [/^(?:Hz|hertz)$/, 1, 'frequency'],
+  [/^kHz$/, 1e3, 'frequency'],
+  [/^MHz$/, 1e6, 'frequency'],
+  [/^GHz$/, 1e9, 'frequency'],
+  [/^(?:W|watts?)$/, 1, 'power'],
+  [/^(?:kW|kilowatts?)$/, 1e3, 'power'],
+  [/^MW$/, 1e6, 'power'],
+  [/^(?:J|joules?)$/, 1, 'energy'],
+  [/^(?:kJ|kilojoules?)$/, 1e3, 'energy'],
+  [/^eV$/, 1, 'energy of particles'],
+  [/^keV$/, 1e3, 'energy of particles'],
+  [/^MeV$/, 1e6, 'energy of particles'],
+  [/^GeV$/, 1e9, 'energy of particles'],
+  [/^pm$/, 1e-3, 'small length'],
+  [/^nm$/, 1, 'small length'],
+  [/^[μµ]m$/, 1e3, 'small length'],
   [/^cents?$/, 1, 'money'],
   [/^dollars?$/, 100, 'money'],
 ];
 const single =
-  /^\\?\$?([-−]?\d[\d.,]*|[-−]?\\[dt]?frac\{\d+\}\{\d+\}|\d+\/\d+)\s*(?:\\[ ,;:~]\s*)*(?:\\(?:text|mathrm|textrm|mbox)\s*\{\s*)?((?:square|cubic|sq\.?|cu\.?)\s+)?([A-Za-z]+)\.?\s*\}?\s*(?:\^\s*\{?([23])\}?|([²³]))?\.?\s*\}?$/;
+  /^\\?\$?([-−]?\d[\d.,]*|[-−]?\\[dt]?frac\{\d+\}\{\d+\}|\d+\/\d+)\s*(?:\\[ ,;:~]\s*)*(?:\\(?:text|mathrm|textrm|mbox)\s*\{\s*)?((?:square|cubic|sq\.?|cu\.?)\s+)?([A-Za-zμµ]+)(?:\s*(?:\/|\bper\b)\s*([A-Za-z]+))?\.?\s*\}?\s*(?:\^\s*\{?([23])\}?|([²³]))?\.?\s*\}?$/;
+
+const speeds: Readonly<Record<string, readonly [string, string]>> = {
+  mph: ['mi', 'h'],
+  kph: ['km', 'h'],
+  kmh: ['km', 'h'],
+};
 
 interface Measured {
   readonly value: string;
   readonly size: number;
+  /** What `size` is divided by: of `km/h`, an hour's seconds. */
+  readonly over?: number;
   readonly kind: string;
 }
 
@@ -90,16 +122,21 @@ export function unitSizes(
   answer: string,
 ): {readonly gold: Measured; readonly answer: Measured} | undefined {
   const [g, a] = [measured(gold), measured(answer)];
-  return g && a && (g.kind !== a.kind || g.size !== a.size) ? {gold: g, answer: a} : undefined;
+  return g && a && (g.kind !== a.kind || g.size !== a.size || g.over !== a.over) ? {gold: g, answer: a} : undefined;
 }
 
 function measured(text: string): Measured | undefined {
-  const dollars = /^\\\$\s*([\d.,]*\d)$/.exec(text.trim())?.[1];
+  const dollars = /^\\?\$\s*([\d.,]*\d)$/.exec(text.trim())?.[1];
   if (dollars !== undefined) return {value: dollars, size: 100, kind: 'money'};
-  const [, value, before, name, exponent, sign] =
+  const [, value, before, name = '', per, exponent, sign] =
     single.exec(text.trim().replace(/^\$(?=[^$]*\$$)|(?<=[^\\])\$$/g, '')) ?? [];
-  const unit = name === undefined ? undefined : measures.find(([names]) => names.test(name));
+  const [above, below] = speeds[name] ?? [name, per];
+  const [unit, time] = [above, below].map((sign) => measures.find(([names]) => sign !== undefined && names.test(sign)));
   if (unit === undefined || value === undefined) return undefined;
+  if (below !== undefined) {
+    if (time?.[2] !== 'time' || before || exponent || sign) return undefined;
+    return {value, size: unit[1], over: time[1], kind: `${unit[2]} in a time`};
+  }
   const power = before ? (before.startsWith('s') ? 2 : 3) : Number(exponent ?? (sign ? '²³'.indexOf(sign) + 2 : 1));
   return {value, size: unit[1] ** power, kind: power === 1 ? unit[2] : `${unit[2]} to the ${power}`};
 }
