@@ -105,7 +105,8 @@ sandboxTest('what does not compare with a value of its own is left out, and said
     ['while True:\n    pass\nassert f(1) == 1', /too long/],
   ];
   for (const [assert, reason] of cases) {
-    const read = await testReader(sandbox, {wallSeconds: 3, cpuSeconds: 3})({asserts: [assert]});
+    const seconds = assert.startsWith('while') ? 3 : 60; // the others must not end for want of a processor
+    const read = await testReader(sandbox, {wallSeconds: seconds, cpuSeconds: seconds})({asserts: [assert]});
     t.true([0, 10_000].includes(read.checks.length), assert);
     t.regex(read.unsupported[0]?.reason ?? '', reason, assert);
   }

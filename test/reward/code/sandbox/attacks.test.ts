@@ -483,9 +483,13 @@ sandboxTest('hundreds that are aborted together leave no process, zombie or desc
   const ends = await Promise.allSettled(runs);
   t.true(ends.some(({status}) => status === 'rejected'));
   t.deepEqual(await survivors(String(memoryBytes)), []);
-  for (let attempt = 0; attempt < 20 && zombies().length > 0; attempt++)
+  let left = zombies(); // one of a test beside this one is waited for soon
+  for (let attempt = 0; attempt < 100 && left.length > 0; attempt++) {
     await new Promise((resolve) => setTimeout(resolve, 50));
-  t.deepEqual(zombies(), []);
+    const now = zombies();
+    left = left.filter((pid) => now.includes(pid));
+  }
+  t.deepEqual(left, []);
   t.true(count() <= before + 32, `${before} descriptors before, ${count()} after`); // of tests beside this one
 });
 
