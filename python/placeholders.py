@@ -81,9 +81,13 @@ def parsed(source):
     return ast.Module(body=[], type_ignores=[])
 
 
+def imported(tree):
+    return {(part.asname or part.name).split(".")[0] for part in ast.walk(tree) if isinstance(part, ast.alias)}
+
+
 def bound(tree):
     """Names that a tree's statements bind, at whatever depth."""
-    names = set()
+    names = imported(tree)
     for part in ast.walk(tree):
         if isinstance(part, ast.Name) and not isinstance(part.ctx, ast.Load):
             names.add(part.id)
@@ -91,8 +95,6 @@ def bound(tree):
             names.add(part.name)
         elif isinstance(part, ast.arg):
             names.add(part.arg)
-        elif isinstance(part, ast.alias):
-            names.add((part.asname or part.name).split(".")[0])
         elif isinstance(part, ast.ExceptHandler) and part.name:
             names.add(part.name)
     return names

@@ -12,11 +12,12 @@ STDLIB = getattr(sys, "stdlib_module_names", ())
 
 
 class AssertReader:
-    """Of one question. `scope`: what prefix, setup and tests define; `setup_names`: those of the setup, which the program's run has too; `modules`:
+    """Of one question. `scope`: what prefix, setup and tests define; `setup`: its tree; the program's run has its names too; `modules`:
     those that the tests name without importing them. `local`, of an assert: the variables of the function that it stands in."""
 
-    def __init__(self, scope, setup_names, modules, runs_text):
-        self.scope, self.setup_names, self.modules, self.runs_text = scope, setup_names, modules, runs_text
+    def __init__(self, scope, setup, modules, runs_text):
+        self.scope, self.modules, self.runs_text = scope, modules, runs_text
+        self.setup_names, self.setup_own = bound(setup), bound(setup) - imported(setup)
         self.imports = set()
 
     def check(self, node, local):
@@ -122,7 +123,10 @@ class AssertReader:
             raise Unsupported("evaluates what the program returns")
         if self.mentions(taken, local) or not calls:
             raise Unsupported("the program is called in a way that cannot be taken apart")
-        self.require_hidden(taken)
+        self.require_hidden(taken, lambda name: not callable(self.scope.get(name)))
+        for part in ast.walk(taken):
+            if isinstance(part, ast.Call) and not any(name.startswith("__value_") for name in loaded(part)):
+                self.require_hidden(part)
         own = {name: value for name, value in local.items() if name in loaded(taken) - bound(taken)}
         modules = {name: value.__name__ for name, value in own.items() if type(value) is type(ast)}
 
@@ -203,6 +207,10 @@ class AssertReader:
                         return literal(reader.value(part, local))
                     except Exception:
                         pass  # no literal: perhaps its parts are
+                    if isinstance(part, (ast.ListComp, ast.GeneratorExp, ast.SetComp, ast.DictComp)):
+                        raise Unsupported("makes objects of its own within a comprehension")
+                if is_free and isinstance(part, (ast.ListComp, ast.GeneratorExp)) and any(reader.is_own(one.iter, local) for one in part.generators):
+                    return ast.List(elts=[reader.closed(part.elt, {**local, **row}) for row in reader.rows(part, local)], ctx=ast.Load())
                 return super().visit(part)
 
             def visit_Name(self, part):
@@ -221,6 +229,12 @@ class AssertReader:
 
         return Closing().visit(ast.parse(ast.unparse(node), mode="eval").body)
 
+    def rows(self, comprehension, local):
+        """What a comprehension binds, each time."""
+        names = [ast.Constant(value=name) for one in comprehension.generators for name in bound(one.target)]
+        bindings = ast.Dict(keys=names, values=[ast.Name(id=name.value, ctx=ast.Load()) for name in names])
+        return self.value(ast.ListComp(elt=bindings, generators=comprehension.generators), local)
+
     def value(self, node, local):
         code = compile(ast.fix_missing_locations(ast.Expression(body=ast.parse(ast.unparse(node), mode="eval").body)), "<expected>", "eval")
         return eval(code, {**self.scope, **local})
@@ -229,10 +243,10 @@ class AssertReader:
         self.require_hidden(node)
         return self.value(node, local)
 
-    def require_hidden(self, node):
-        """The setup runs beside the program: a value of its own that decides is no secret. Its modules, functions and classes are none anyway."""
-        for name in loaded(node) & self.setup_names:
-            if not callable(self.scope.get(name)) and type(self.scope.get(name)) is not type(ast):
+    def require_hidden(self, node, decides=lambda name: True):
+        """The setup runs beside the program: what is its own (not imported) and decides is no secret."""
+        for name in loaded(node) & self.setup_own:
+            if decides(name):
                 raise Unsupported("compares with %s of the setup, which the program can read" % name)
 
     @staticmethod

@@ -43,8 +43,8 @@ class TestReader:
         trees = [self.parse(index, text) for index, text in enumerate(self.test["asserts"])]
         entry = self.test.get("entryPoint") or self.entry_of(trees) or (prefix_names[-1] if prefix_names else None)
         modules = self.find_names(trees, setup_names, entry)
-        helpers = [*trees, parsed(self.test.get("prefix") or ""), parsed(self.test.get("setup") or "")]
-        self.reader = AssertReader(self.scope, setup_names, modules, any(map(runs_text, helpers)))
+        prefix, setup = parsed(self.test.get("prefix") or ""), parsed(self.test.get("setup") or "")
+        self.reader = AssertReader(self.scope, setup, modules, any(map(runs_text, [*trees, prefix, setup])))
         for self.index, tree in enumerate(trees):
             try:
                 self.run(tree)
