@@ -43,6 +43,9 @@ const settled =
 const denied =
   /(?:\b(?:not|never|nor|neither|no|non|cannot|or|than)|n't|不是)\s*(?:an?\s+|the\s+|be\s+|option\s+)?\(?$/i;
 
+const deniedBehind =
+  /^\W{0,4}(?:(?:is|are|was|does|do|can|would|must)\s*)?(?:not\b|n't|wrong\b|incorrect\b|false\b|fails?\b)/i;
+
 /** The letter that prose settles on: the last "answer is …", else of its last line the last one in brackets or alone. */
 export function proseChoice(text: string): string | undefined {
   const said = [...text.matchAll(settled)].filter((match) => {
@@ -59,6 +62,7 @@ export function proseChoice(text: string): string | undefined {
     const letters = [...line.matchAll(pattern)].filter(
       (match) =>
         !denied.test(line.slice(0, match.index)) &&
+        !deniedBehind.test(line.slice(match.index + match[0].length)) &&
         !isWord(match[1] as string, line.slice(match.index + match[0].length)),
     );
     const found = letters.at(-1);

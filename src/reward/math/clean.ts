@@ -152,6 +152,7 @@ export function clean(answer: string): string {
       '',
     )
     .replace(/\\mathbb\s*\{?R\}?\s*(?:\^\s*\{?\+\}?|_\s*\{\s*>\s*0\s*\})/g, '(0,\\infty)')
+    .replace(/\\sqrt([A-Za-z])(?![A-Za-z])/g, '\\sqrt{$1}')
     // A digit above nine.
     .replace(/(?<=\d)\s*\\(?:text|mathrm)\s*\{([A-Z])\}(?=[\dA-Z]*\s*_)/g, '$1')
     .replace(/\\operatorname\*?\s*\{\s*([A-Za-z]+)\s*\}/g, '\\$1 ')

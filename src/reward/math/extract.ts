@@ -144,7 +144,9 @@ function lastBold(text: string): Found | undefined {
   const end = text.slice(-400);
   const match =
     /\*\*([^*\n]+)\*\*(?:[ \t]*\([^()\n]*\))?[\s.!]*$/.exec(end) ??
-    /\*\*([^*\n]*\d[^*\n]*(?<!:))\*\*(?:[ ,]+[\p{L}'’-]+){1,8}[\s.!]*$/u.exec(end);
+    /\*\*([^*\n]*\d[^*\n]*(?<!:))\*\*(?:[ ,]+(?!(?:is|are|was|were|gets?|gives?|equals?|so|then)\b)(?:\d{1,6}|[\p{L}'’-]+)){1,10}[\s.!]*$/u.exec(
+      end,
+    );
   return match ? inner(match[1] as string, match.index) : undefined;
 }
 

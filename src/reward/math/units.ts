@@ -34,7 +34,7 @@ export function withoutUnits(
     return {gold: g?.[1] as string, answer: a?.[1] ?? answer};
   }
   const quantity = gold.slice(0, unit.index);
-  if (!/[\d)}\]π]\s*$/.test(quantity.replace(/(?:\\[ ,;:~!]|~)+$/, ''))) return undefined;
+  if (!/(?:[\d)}\]π]|\\pi)\s*$/.test(quantity.replace(/(?:\\[ ,;:~!]|~)+$/, ''))) return undefined;
   const signs = signsOf(`${unit[1]}${unit[2] ?? ''}`);
   // `3\\mathrm{i}`, `2\\text{x}`
   if (/^[A-Za-z]$/.test(signs) && !isPhysicalLetter(signs)) return undefined;
@@ -100,7 +100,7 @@ const measures: readonly (readonly [names: RegExp, size: number, kind: string])[
   [/^dollars?$/, 100, 'money'],
 ];
 const single =
-  /^\\?\$?([-−]?\d[\d.,]*|[-−]?\\[dt]?frac\{\d+\}\{\d+\}|\d+\/\d+)\s*(?:\\[ ,;:~]\s*)*(?:\\(?:text|mathrm|textrm|mbox)\s*\{\s*)?((?:square|cubic|sq\.?|cu\.?)\s+)?([A-Za-zμµ]+)(?:\s*(?:\/|\bper\b)\s*([A-Za-z]+))?\.?\s*\}?\s*(?:\^\s*\{?([23])\}?|([²³]))?\.?\s*\}?$/;
+  /^\\?\$?((?=[-−\d\\])[-−]?(?:\d+\/\d+|\d[\d.,]*)?\s*(?:\\[dt]?frac\{\d+\}\{\d+\})?\s*(?:\\sqrt\s*(?:\{\d+\}|\d))?\s*(?:\\pi(?![a-z]))?)\s*(?:\\[ ,;:~]\s*)*(?:\\(?:text|mathrm|textrm|mbox)\s*\{\s*)?((?:square|cubic|sq\.?|cu\.?)\s+)?([A-Za-zμµ]+)(?:\s*(?:\/|\bper\b)\s*([A-Za-z]+))?\.?\s*\}?\s*(?:\^\s*\{?([23])\}?|([²³]))?\.?\s*\}?$/;
 
 const speeds: Readonly<Record<string, readonly [string, string]>> = {
   mph: ['mi', 'h'],

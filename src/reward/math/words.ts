@@ -109,8 +109,14 @@ function sidesOf(words: string): string | undefined {
     : undefined;
 }
 
+/** A command that is not about words, and what stands above or below. */
+const formula =
+  /\\(?!(?:text(?:bf|it|rm|normal|sf|tt)?|mathrm|mbox|emph|mathbf|hbox|emptyset|varnothing|mathbb)(?![a-z]))[A-Za-z]|[_^]/;
+
 /** Words are compared as words; signs are not, and digits only among words. */
 export function areSameWords(gold: string, answer: string): boolean {
+  // Without their braces, `\frac{1}{23}` and `\frac{12}{3}` are the same signs.
+  if (formula.test(gold) || formula.test(answer)) return gold.replace(/\s/g, '') === answer.replace(/\s/g, '');
   const [g, a] = [meaningOf(gold), meaningOf(answer)];
   const [goldSides, answerSides] = [sidesOf(g), sidesOf(a)];
   if (goldSides && answerSides) return goldSides === answerSides;

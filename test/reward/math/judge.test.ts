@@ -69,6 +69,22 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
   'intervals with irrational ends': [
     ['(-\\sqrt{7},\\sqrt{7})', ['-\\sqrt7<y<\\sqrt7', '|y|<\\sqrt7'], ['-\\sqrt7\\le y\\le\\sqrt7', '|y|>\\sqrt7']],
   ],
+  'braces, without which the signs are the same': [
+    ['\\frac{1}{23}', ['\\frac1{23}', '\\frac{ 1 }{ 23 }'], ['\\frac{12}{3}', '\\frac{123}{}']],
+    ['\\frac{ab}{c}', ['\\frac{ba}{c}'], ['\\frac{a}{bc}', 'abc']],
+    ['\\sqrt{2}3', ['3\\sqrt2'], ['\\sqrt{23}']],
+    ['\\frac{85}{2}\\sqrt{7}', ['\\frac{85\\sqrt7}{2}'], ['\\frac{85}{2\\sqrt7}', '\\frac{85}{2\\sqrt{7}}']],
+    ['\\sqrt{a}', ['\\sqrta', '\\sqrt a'], ['a']],
+    ['\\text{no real solution in }[0,1]', ['\\text{no real solution in }[0,1]'], ['\\text{no real solution in }[0,2]']],
+  ],
+  'units behind roots and π': [
+    [
+      '5\\sqrt{2}\\text{ cm}^2',
+      ['5\\sqrt2', '5\\sqrt{2}\\text{ cm}^{2}'],
+      ['5\\sqrt2\\text{ m}^2', '5\\sqrt{2}\\text{ cm}'],
+    ],
+    ['6\\pi\\text{ m}', ['6\\pi', '600\\pi\\text{ cm}'], ['6\\pi\\text{ cm}', '6\\pi\\text{ m}^2']],
+  ],
 };
 
 for (const [title, group] of Object.entries(cases))
@@ -96,6 +112,8 @@ const completions: readonly (readonly [completion: string, right: string, wrong:
   ['τ ≈ 3.4 × 10^{-6} s', '3.4e-6', '3.4e6'],
   ['$\\boxed{MPK = \\frac{Y+2}{K}}$', '\\frac{Y+2}{K}', '\\frac{Y}{K}'],
   ['\\boxed{\\pi}', '3.1415926', '3.1415946'],
+  ['Choice C is correct, D is not.', 'C', 'D'],
+  ['The plant was **6 inches** high at the end of 2 weeks.', '6', '2'],
   ['The second estimate is unbiased: option (d).', '(d)', '(b)'],
   ['It has a mass of \\(4 \\times 10^{7}\\ M_\\odot\\).', '4e7', '4e6'],
 ];
