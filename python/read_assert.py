@@ -200,6 +200,8 @@ class AssertReader:
 
         class Closing(ast.NodeTransformer):
             def visit(self, part):
+                if isinstance(part, ast.expr) and not loaded(part):
+                    return part
                 # as a whole: `case[0]` by its name alone would carry case[1] along, the expected value
                 is_free = isinstance(part, ast.expr) and not loaded(part) & (hidden - bound(part))
                 if is_free and reader.is_own(part, local) and not reader.mentions(part, local):
