@@ -135,7 +135,7 @@ export function registerCode(grade: Command): void {
 function report({lines, correct, malformed, ungradable, failed}: CodeCounts): void {
   print(
     process.stderr,
-    `${lines} graded: ${correct} correct, ${ungradable} without tests that compare values, ${failed} not run, ${malformed} malformed lines\n`,
+    `${lines} graded: ${correct} correct, ${ungradable} without tests that compare values, ${failed} not run, ${malformed} malformed\n`,
   );
   if (malformed + failed > 0) process.exitCode = 1;
 }

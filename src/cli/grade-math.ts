@@ -94,7 +94,7 @@ export function registerMath(grade: Command): void {
       const {lines, correct, malformed, ungradable} = counts;
       print(
         process.stderr,
-        `${lines} graded: ${correct} correct, ${ungradable} with a gold answer that cannot be graded, ${malformed} malformed lines\n`,
+        `${lines} graded: ${correct} correct, ${ungradable} with a gold answer that cannot be graded, ${malformed} malformed\n`,
       );
       if (malformed > 0) process.exitCode = 1;
     });

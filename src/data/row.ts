@@ -90,7 +90,7 @@ export class Row {
       return Array.isArray(value) ? `a list of ${value.length}` : 'an object';
     if (value !== undefined) return quote(typeof value === 'string' ? JSON.stringify(value) : String(value));
     const known = Object.keys(this.values).map((name) => JSON.stringify(name));
-    return `no such field; the line has ${known.slice(0, 12).join(', ') || 'none'}. data.fields names the fields`;
+    return `no such field; the line has ${known.slice(0, 12).join(', ') || 'none'}. data.fields (--field) names the fields`;
   }
 }
 

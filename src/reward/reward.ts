@@ -1,3 +1,4 @@
+import {existsSync} from 'node:fs';
 import {basename, resolve} from 'node:path';
 import {pathToFileURL} from 'node:url';
 import type {RunConfig} from '../config.js';
@@ -109,7 +110,7 @@ async function loadModule(file: string): Promise<ScoreFunction> {
   const loaded = await import(pathToFileURL(file).href).catch((cause: unknown) => {
     throw new IlrError(
       'ILR_INVALID_CONFIG',
-      `Expected reward.function to be ${graders.join(', ')}, an address or a module, but ${file} did not load: ${messageOf(cause)}${adviceOf(file)}`,
+      `Expected reward.function to be ${graders.join(', ')}, an address or a module, ${existsSync(file) ? `but ${file} did not load: ${messageOf(cause)}` : `got ${file}, where there is nothing`}${adviceOf(file)}`,
       {cause},
     );
   });

@@ -151,7 +151,7 @@ sandboxTest('grade code: the command, its limits and its exit code', async (t) =
   t.is(right.correct, true);
   t.like(late, {correct: false, passed: 0});
   t.regex(late.reason, /no result within 1 s|killed by SIG/);
-  t.regex(stderr, /2 graded: 1 correct, 0 without tests that compare values, 0 not run, 0 malformed lines/);
+  t.regex(stderr, /2 graded: 1 correct, 0 without tests that compare values, 0 not run, 0 malformed\n$/);
   t.is(code, 0);
 });
 

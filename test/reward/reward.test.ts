@@ -69,5 +69,12 @@ test('a reward function is named, or a module beside the configuration', async (
   t.is(await loadRewardFunction('exact', folder), exactReward);
   t.deepEqual(await rewardsOf(await loadRewardFunction('./good.mjs', folder), ['x']), [1]);
   await t.throwsAsync(loadRewardFunction('bad.mjs', folder), {code: 'ILR_INVALID_CONFIG', message: /got number/});
-  await t.throwsAsync(loadRewardFunction('none.mjs', folder), {code: 'ILR_INVALID_CONFIG', message: /did not load/});
+  await t.throwsAsync(loadRewardFunction('none.mjs', folder), {
+    code: 'ILR_INVALID_CONFIG',
+    message: /none\.mjs, where there is nothing$/,
+  });
+  await writeFile(join(folder, 'broken.mjs'), 'export default (');
+  await t.throwsAsync(loadRewardFunction('broken.mjs', folder), {
+    message: /broken\.mjs did not load: Unexpected token/,
+  });
 });

@@ -416,6 +416,7 @@ test('on exact numbers, equality is reflexive, symmetric and transitive, and it 
 const sets: readonly (readonly [file: string, gold: (row: Record<string, unknown>) => string[], solution: string])[] = [
   ['math/train.jsonl', (row) => [String(row.answer)], 'solution'],
   ['math/test.jsonl', (row) => [String(row.answer)], 'solution'],
+  ['gsm8k/train.jsonl', (row) => [String(row.answer).split('####')[1] as string], 'answer'],
   ['gsm8k/test.jsonl', (row) => [String(row.answer).split('####')[1] as string], 'answer'],
   ['minerva_math/test.jsonl', (row) => [String(row.answer)], 'solution'],
   ['olympiadbench/test.jsonl', (row) => row.final_answer as string[], ''],
