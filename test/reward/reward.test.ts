@@ -75,6 +75,6 @@ test('a reward function is named, or a module beside the configuration', async (
   });
   await writeFile(join(folder, 'broken.mjs'), 'export default (');
   await t.throwsAsync(loadRewardFunction('broken.mjs', folder), {
-    message: /broken\.mjs did not load: Unexpected token/,
+    message: /broken\.mjs did not load: Unexpected/,
   });
 });
