@@ -47,15 +47,23 @@ async function trainCommand(file: string, options: TrainArguments): Promise<void
     estimator: config.difficulty.estimator,
   });
   const goOn = `To go on: ${commandOf(file, options)}`;
+  let step = 0;
   interrupt.first.addEventListener('abort', () =>
-    progress.line('Stopping after this step; Ctrl-C again stops at once and loses it.'),
+    progress.line(
+      step === 0
+        ? 'Stopping before the first step, as soon as what comes before it is measured and saved; Ctrl-C again stops at once and loses it.'
+        : 'Stopping after this step; Ctrl-C again stops at once and loses it.',
+    ),
   );
   try {
     const result = await runTraining(config, {
       resume: options.resume,
       stopAfterStep: interrupt.first,
       signal: interrupt.second,
-      onEvent: progress.onEvent,
+      onEvent: (event) => {
+        if (event.type === 'phase') step = event.step;
+        progress.onEvent(event);
+      },
     });
     if (result.stopped) {
       process.exitCode = interruptedExitCode;
