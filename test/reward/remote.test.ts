@@ -71,7 +71,7 @@ test('an answer that does not come, or not to its end, is late and tried again',
       if (attempt === 2) response.writeHead(200).write('{"grades": [');
       if (attempt === 3) answerJson(response, {grades: [1, 0]});
     },
-    {timeoutMs: 150},
+    {timeoutMs: 1000},
   );
   t.deepEqual(outcomes, [{score: 1}, {score: 0}]);
   t.is(posted.length, 3);
