@@ -59,7 +59,8 @@ ${row('right', ({right, cases}) => `${percent(right / cases)} %`)}
 ${row('wrong answers accepted', ({falseAccepts}) => falseAccepts)}
 ${row('right answers rejected', ({falseRejections}) => falseRejections)}
 
-  These cases were in view while ours was mended; docs/log.md has cases that were not. (commit ${result.commit}, \`bench/graders.mjs\`)`;
+  These cases were in view while ours was mended. On 2,344 others, tried once before anything was mended by them: 98.0 % right and 13 wrong answers
+  accepted, Math-Verify 89.1 % and 51 ([docs/log.md](docs/log.md)). (commit ${result.commit}, \`bench/graders.mjs\`)`;
 }
 
 function fill(text, name, content) {
