@@ -114,10 +114,15 @@ function closingBrace(text: string, from: number): number | undefined {
   return undefined;
 }
 
+const answerLine = /^(?:\\text\s*\{|[^\p{L}\n]){0,8}answer["'*]{0,4}\s*:[\s*}]*/gimu;
+
 /** `The final answer is …`, up to the end of its sentence. */
 function finalAnswer(text: string): Found | undefined {
   const found = lastBehind(text, /final\s+answer\W{0,8}(?:\s*(?:is|:|=)\s*|\s+)/gi);
   if (!found) return undefined;
+  // Under a heading `Final Answer`, a line `Answer: …` is what it says.
+  const under = lastBehind(text.slice(found.at + 'final answer'.length), answerLine);
+  if (under) return inner(firstSentence(under.text), found.at);
   const sentence = firstSentence(found.text.replace(/^\W{0,4}(?:the\s+)?final\s+answer\s+(?:is|:)\s*/i, ''));
   return inner(sentence, found.at);
 }
@@ -179,10 +184,12 @@ function inner(sentence: string, at: number): Found | undefined {
   return {text: bare, at};
 }
 
-/** Up to a full stop that is no decimal point. */
+/** Up to a full stop that is no decimal point, or a displayed formula over several lines. */
 function firstSentence(text: string): string {
-  const end = /\.(?=\s|$)|(?<=\S\$)\.|\n|\s*<\|/.exec(text.replace(/^\s+/, ''));
   const start = text.replace(/^\s+/, '');
+  const display = /^(?:\\\[[ \t]*\n[\s\S]*?\\\]|\$\$[ \t]*\n[\s\S]*?\$\$)/.exec(start);
+  if (display) return display[0];
+  const end = /\.(?=\s|$)|(?<=\S\$)\.|\n|\s*<\|/.exec(start);
   return end ? start.slice(0, end.index) : start;
 }
 

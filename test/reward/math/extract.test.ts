@@ -23,6 +23,12 @@ const ways: Readonly<Record<string, (answer: string) => string>> = {
   'bold at the end': (answer) => `With 17 more, it is **${answer}**.`,
   'a final heading': (answer) => `Steps 1 and 2.\n\n### Final Answer\n$${answer}$`,
   'a final line': (answer) => `so 4.\n**Final Answer:** \\(${answer}\\)`,
+  'an answer under its heading': (answer) => `so 4.\n\n### Final Answer\n\nAnswer: $${answer}$`,
+  'an answer under a heading and prose': (answer) =>
+    `### Step 5: Final Answer\n\nThus \\(p + 3\\) can be written in terms of \\(p\\) as:\n\\[\nS = ${answer}\n\\]\n\nAnswer: \\(${answer}\\)`,
+  'an answer named in its formula': (answer) => `5. **Final Answer**:\n   \\[\n   \\text{Answer: } ${answer}\n   \\]`,
+  'an answer behind a sentence that stops': (answer) => `So 4, and the final answer is:\n\n**Answer:** $${answer}$`,
+  'a displayed answer': (answer) => `We add 3 and 4.\n\n**Answer:**\n\\[\n${answer}\n\\]\nThis ends step 2.`,
   'a sentence': (answer) => `We need 17. The answer is $${answer}$.`,
   'a sentence without dollars': (answer) => `We need 17. Therefore, the answer is ${answer}.`,
   'a sentence put right': (answer) => `The answer is 99. Wait, the answer is $${answer}$.`,
