@@ -4,6 +4,7 @@ import {bootstrapInput} from './sandbox/bootstrap.js';
 import {bubblewrap} from './sandbox/bubblewrap.js';
 import {proveLauncher} from './sandbox/canaries.js';
 import {type Command, runConfined} from './sandbox/confined-process.js';
+import {deno} from './sandbox/deno.js';
 import {explainRefusal} from './sandbox/explain.js';
 import {gvisor} from './sandbox/gvisor.js';
 import type {Env, Launcher} from './sandbox/launcher.js';
@@ -60,7 +61,7 @@ export interface SandboxOptions {
 /**
 The best sandbox of this machine, after every canary was stopped in it.
 
-@throws IlrError `ILR_UNSUPPORTED` where there is none: why each did not do, and how to get bubblewrap. Nothing weaker is ever used.
+@throws IlrError `ILR_UNSUPPORTED` where there is none: why each did not do, and how to get bubblewrap, or what stands in for it. Nothing weaker is ever used.
 */
 export async function openSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
   const {concurrency = availableParallelism(), env = process.env, python} = options;
@@ -82,7 +83,7 @@ async function findLauncher(env: Env, python?: string, signal?: AbortSignal): Pr
     );
   }
   const reasons: string[] = [];
-  for (const [kind, find] of Object.entries({bubblewrap, gvisor})) {
+  for (const [kind, find] of Object.entries({bubblewrap, gvisor, deno})) {
     try {
       return await prove(await find(env, python), signal);
     } catch (error) {

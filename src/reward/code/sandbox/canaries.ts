@@ -13,6 +13,8 @@ import type {Launcher} from './launcher.js';
 import {defaultLimits, type Limits} from './limits.js';
 
 const limits: Limits = {...defaultLimits, wallSeconds: 30, memoryBytes: 2 ** 29};
+/** For attacks that start a second engine of JavaScript. */
+const roomy: Limits = {...limits, memoryBytes: defaultLimits.memoryBytes};
 
 /** What the attacks aim at, on the host. */
 interface Bait {
@@ -31,7 +33,9 @@ without the filter of system calls before them.
 export async function proveLauncher(launcher: Launcher, signal?: AbortSignal): Promise<void> {
   const escaped = await withBait(async (bait) => {
     const names = await Promise.all([
-      attack(launcher.command(limits), attacks, bait, signal),
+      launcher.attacks
+        ? attack(launcher.command(roomy), launcher.attacks, bait, signal)
+        : attack(launcher.command(limits), attacks, bait, signal),
       launcher.bareCommand ? attack(launcher.bareCommand(limits), bareAttacks, bait, signal) : [],
       outlast(launcher, 'timeout', 'import time\ntime.sleep(60)', {wallSeconds: 0.5}, signal),
       outlast(launcher, 'output', 'while True: print("x" * 65536)', {outputBytes: 2 ** 18}, signal),

@@ -7,12 +7,14 @@ export type Env = Readonly<Record<string, string | undefined>>;
 
 /** One way to run a program apart from everything. */
 export interface Launcher {
-  readonly kind: 'bubblewrap' | 'gvisor';
+  readonly kind: 'bubblewrap' | 'gvisor' | 'deno';
   /** The program and the interpreter, for people. */
   readonly description: string;
   command(limits: Limits): Command;
   /** The same walls without the filter of system calls and with /proc, so that the canaries see each of the walls hold by itself. */
   bareCommand?(limits: Limits): Command;
+  /** Canaries of its own, where a program does not see the system that it runs on. */
+  readonly attacks?: string;
   close?(): Promise<void>;
 }
 
