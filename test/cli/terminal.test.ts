@@ -101,7 +101,9 @@ test('commands write to a terminal by print, jsonText or a screen alone', async 
   const files = (await readdir(root, {recursive: true})).filter((name) => name.endsWith('.ts'));
   t.true(files.length > 100);
   for (const name of files) {
-    if (name === 'cli/terminal.ts') continue;
+    // the latter two hold scripts that run in a sandbox and write to its pipes
+    if (['cli/terminal.ts', 'reward/code/sandbox/deno-attacks.ts', 'reward/code/sandbox/deno-runner.ts'].includes(name))
+      continue;
     const text = await readFile(join(root, name), 'utf8');
     t.notRegex(text, /process\.std(?:out|err)\.write|console\.|'inherit'/, name);
     // a stream by another name: JSON lines of a grader
