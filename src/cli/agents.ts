@@ -111,7 +111,7 @@ export interface LoadedAgent extends Agent {
 }
 
 /**
-Loads one agent, in float32, from a Hugging Face folder or an adapter's in PEFT's format, asked as it was in training where the folder
+Loads one agent from a Hugging Face folder or an adapter's in PEFT's format, asked as it was in training where the folder
 says how (`ilr.json`).
 */
 export async function loadAgent(folder: string, options: LoadAgentOptions = {}): Promise<LoadedAgent> {

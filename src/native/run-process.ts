@@ -1,6 +1,6 @@
 import {spawn} from 'node:child_process';
-import {accessSync, constants} from 'node:fs';
 import path from 'node:path';
+import {isExecutable} from '../executable.js';
 import type {Env} from './paths.js';
 
 export interface ProcessResult {
@@ -77,13 +77,4 @@ export function which(name: string, env: Env): string | undefined {
   if (name.includes('/')) return isExecutable(name) ? path.resolve(name) : undefined;
   const places = (env.PATH ?? '').split(path.delimiter).filter((folder) => folder !== '');
   return places.map((folder) => path.resolve(folder, name)).find(isExecutable);
-}
-
-function isExecutable(file: string): boolean {
-  try {
-    accessSync(file, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }

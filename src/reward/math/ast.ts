@@ -93,6 +93,32 @@ export function childrenOf(node: Node): readonly Node[] {
   }
 }
 
+/** The same node of other parts; one whose parts are not replaced stays as it is. */
+export function rebuild(node: Node, children: readonly Node[]): Node {
+  switch (node.kind) {
+    case 'power':
+      return {...node, base: children[0] as Node, exponent: children[1] as Node};
+    case 'call':
+    case 'opaque':
+      return {...node, args: children};
+    case 'percent':
+      return {...node, value: children[0] as Node};
+    case 'sum':
+    case 'product':
+    case 'ratio':
+    case 'tuple':
+    case 'set':
+    case 'list':
+    case 'union':
+    case 'intersection':
+    case 'difference':
+    case 'relation':
+      return {...node, items: children};
+    default:
+      return node;
+  }
+}
+
 /** One text for all that is written equally, the order of sums, products and sets aside. */
 export function canonical(node: Node): string {
   const parts = childrenOf(node).map(canonical);

@@ -1,4 +1,4 @@
-import {canonical, childrenOf, type Node, some} from './ast.js';
+import {canonical, childrenOf, type Node, rebuild, some} from './ast.js';
 import type {Budget} from './budget.js';
 import {isScalar, type Same} from './kinds.js';
 import {matrixOf} from './matrix.js';
@@ -73,31 +73,6 @@ function pick(node: Node, side: 'plus' | 'minus', budget: Budget): Node {
     node,
     children.map((child) => pick(child, side, budget)),
   );
-}
-
-function rebuild(node: Node, children: readonly Node[]): Node {
-  switch (node.kind) {
-    case 'power':
-      return {...node, base: children[0] as Node, exponent: children[1] as Node};
-    case 'call':
-    case 'opaque':
-      return {...node, args: children};
-    case 'percent':
-      return {...node, value: children[0] as Node};
-    case 'sum':
-    case 'product':
-    case 'ratio':
-    case 'tuple':
-    case 'set':
-    case 'list':
-    case 'union':
-    case 'intersection':
-    case 'difference':
-    case 'relation':
-      return {...node, items: children};
-    default:
-      return node;
-  }
 }
 
 /** `a = 1, b = 2` against `b = 2, a = 1`; undefined where the names do not say which is which. */

@@ -1,5 +1,6 @@
-import {accessSync, constants, readFileSync} from 'node:fs';
+import {readFileSync} from 'node:fs';
 import path from 'node:path';
+import {isExecutable} from '../../../executable.js';
 import type {Command} from './confined-process.js';
 import type {Limits} from './limits.js';
 
@@ -41,13 +42,4 @@ function isMapped(uid: number): boolean {
 export function findProgram(name: string, env: Env): string | undefined {
   const folders = (env.PATH ?? '').split(path.delimiter).filter((folder) => path.isAbsolute(folder));
   return folders.map((folder) => path.join(folder, name)).find(isExecutable);
-}
-
-function isExecutable(file: string): boolean {
-  try {
-    accessSync(file, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }
